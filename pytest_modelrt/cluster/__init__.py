@@ -1,0 +1,1 @@
+"""All Kubernetes: connection, objects, watches, logs, tunnels, ownership and sweep."""

@@ -1,0 +1,1 @@
+"""From evidence to one cause: causes as data, rules as pure functions."""

@@ -1,0 +1,114 @@
+"""Evidence, causes and findings: the vocabulary of diagnosis. All data, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pytest_modelrt.journal.model import EvidenceLine, Outcome, Stage
+
+Manifest = Mapping[str, object]
+"""A Kubernetes object as a plain dictionary."""
+
+
+class Owner(StrEnum):
+    """Whose turn it is."""
+
+    CONFIG = "config"
+    RUNTIME = "runtime image"
+    PLATFORM = "OME"
+    CLUSTER = "cluster"
+    HUB = "hub"
+    SUITE = "suite"
+
+
+class Scope(StrEnum):
+    """What a cause says something about, and so what to slow down."""
+
+    MODEL = "model"
+    FAMILY = "family"
+    NODE = "node"
+    TIER = "tier"
+    CAMPAIGN = "campaign"
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One entry of the failure taxonomy (facts: failures, part E)."""
+
+    slug: str
+    stage: Stage
+    owner: Owner
+    outcome: Outcome
+    scope: Scope
+    title: str
+    hint: str
+    retries: int = 0
+    backoff_seconds: tuple[float, ...] = ()
+    bucket: str = "Cluster"
+    """Roll-up name users already have in their own tables (facts: failures, part D)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodSnapshot:
+    """A pod as last seen, with what its containers wrote."""
+
+    manifest: Manifest
+    logs: Mapping[str, str] = field(default_factory=dict)
+    """Container name -> bounded current log."""
+    previous_logs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeExchange:
+    """One HTTP request of a probe and what came back, both shortened and redacted."""
+
+    method: str
+    url: str
+    request: str
+    status: int | None
+    """None: no answer."""
+    response: str
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything known about a case at the moment a stage gave up. Collected by the stack, read by rules."""
+
+    stage: Stage
+    waited: float
+    """Cluster seconds in that stage."""
+    reason: str
+    """Why the stage gave up, as the waiting code names it: ``deadline``, ``terminal-state``, ``api-error``, ..."""
+    detail: str = ""
+    model: Manifest | None = None
+    runtime: Manifest | None = None
+    service: Manifest | None = None
+    events: tuple[Manifest, ...] = ()
+    pods: tuple[PodSnapshot, ...] = ()
+    deployments: tuple[Manifest, ...] = ()
+    node_entries: Mapping[str, Manifest] = field(default_factory=dict)
+    """Node name -> the model's entry in that node's ConfigMap (facts: OME 2.2)."""
+    node_labels: Mapping[str, str] = field(default_factory=dict)
+    """Node name -> value of the model's label (facts: OME 2.3)."""
+    nodes: tuple[Manifest, ...] = ()
+    agent_logs: Mapping[str, str] = field(default_factory=dict)
+    """Node name -> downloader log lines that name the model."""
+    controller_log: str = ""
+    exchanges: tuple[ProbeExchange, ...] = ()
+    history: tuple[tuple[str, str], ...] = ()
+    """(time, what changed) of the model's and service's status, in order seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A cause with the lines that prove it."""
+
+    cause: Cause
+    lines: tuple[EvidenceLine, ...]
+    detail: str = ""
+    hint: str = ""
+    """The cause's hint made concrete; empty: use the cause's own."""

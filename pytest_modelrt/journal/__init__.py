@@ -1,0 +1,1 @@
+"""Append-only events of a run and the results store over runs."""

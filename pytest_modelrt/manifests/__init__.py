@@ -1,0 +1,1 @@
+"""Manifest files: load, check, compare, render, edit in place."""

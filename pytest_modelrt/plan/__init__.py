@@ -1,0 +1,1 @@
+"""The plan and the campaign settings as typed, validated data."""

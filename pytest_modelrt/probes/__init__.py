@@ -1,0 +1,1 @@
+"""One module per probe kind: the request, the check and the negative control."""

@@ -1,0 +1,1 @@
+"""Pages: pure views of the journal."""

@@ -1,0 +1,1 @@
+"""Which case may start when: tier limits, GPU budget, order, and the xdist scheduler."""

@@ -1,0 +1,1 @@
+"""The embedded cluster: to the suite, an HTTPS Kubernetes API and nothing else."""

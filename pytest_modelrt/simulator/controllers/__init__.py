@@ -1,0 +1,1 @@
+"""What Kubernetes, OME and KServe controllers do, spoken over the API."""

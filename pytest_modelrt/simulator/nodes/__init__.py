@@ -1,0 +1,1 @@
+"""GPU nodes: scheduler, kubelet, engines, logs and port-forward."""

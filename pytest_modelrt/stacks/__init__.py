@@ -1,0 +1,1 @@
+"""A serving stack behind one Protocol: which objects, when ready, how to reach, what to collect."""

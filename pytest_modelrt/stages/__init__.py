@@ -1,0 +1,1 @@
+"""The life of one case: its stages, their deadlines, and the order of cleanup."""
