@@ -75,6 +75,19 @@ class ProbeExchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """An API answer that ended a stage."""
+
+    code: int
+    """HTTP status; 0: no answer at all."""
+    reason: str
+    message: str
+    verb: str = ""
+    resource: str = ""
+    """Plural and group of what was asked for: ``clusterbasemodels.ome.io``."""
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything known about a case at the moment a stage gave up. Collected by the stack, read by rules."""
 
@@ -99,6 +112,19 @@ class Evidence:
     """Node name -> downloader log lines that name the model."""
     controller_log: str = ""
     exchanges: tuple[ProbeExchange, ...] = ()
+    refusal: Refusal | None = None
+    agents: tuple[Manifest, ...] = ()
+    """Pods of the platform's download agents."""
+    controllers: tuple[Manifest, ...] = ()
+    """Pods of the platform's controller."""
+    other_downloads: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Other models now ``Updating`` -> the nodes working on them."""
+    replica_sets: tuple[Manifest, ...] = ()
+    nodes_wanted: int = 1
+    probe_problem: str = ""
+    """Slug a probe already gave (``probes.model.ProbeResult.problem``)."""
+    idle_seconds: float | None = None
+    """Cluster seconds since any byte arrived on any node; None: not downloading, or not known."""
     history: tuple[tuple[str, str], ...] = ()
     """(time, what changed) of the model's and service's status, in order seen."""
 
@@ -112,3 +138,5 @@ class Finding:
     detail: str = ""
     hint: str = ""
     """The cause's hint made concrete; empty: use the cause's own."""
+    time: str = ""
+    """RFC 3339 time of its first sign; empty when the signal carries none."""
