@@ -100,6 +100,10 @@ class Deadline:
         """Progress was seen: allow at least ``seconds`` cluster seconds from now."""
         self._end = max(self._end, self.clock.monotonic() + seconds)
 
+    def postpone(self, seconds: float) -> None:
+        """The clock of this wait stood still for ``seconds`` cluster seconds (an outage)."""
+        self._end += seconds
+
 
 def utc_now() -> datetime:
     """The real wall clock, UTC, as stamped on events and objects."""

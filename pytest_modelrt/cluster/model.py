@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
@@ -70,11 +71,42 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects of one kind: what a list or a watch asks for."""
+
+    resource: Resource
+    namespace: str | None = None
+    """``None``: all namespaces, or a cluster-scoped kind."""
+    name: str | None = None
+    labels: str | None = None
+    """Label selector, ``a=b,c in (d,e)``."""
+    fields: str | None = None
+    """Field selector; ``name`` is added to it."""
+
+    def field_selector(self) -> str | None:
+        """The field selector with the name put in."""
+        parts = [part for part in (self.fields, f"metadata.name={self.name}" if self.name else None) if part]
+        return ",".join(parts) or None
+
+
+@dataclass(frozen=True, slots=True)
 class WatchEvent:
     """One change: ``ADDED``, ``MODIFIED`` or ``DELETED``, with the object as it is now (or last was)."""
 
     type: str
     object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterTarget:
+    """The cluster a person named. Nothing named at all is the caller's cue to start the simulator."""
+
+    kubeconfig: Path | None = None
+    """A file; ``None`` means the ``KUBECONFIG`` variable, which may list several."""
+    context: str | None = None
+    """``None``: the kubeconfig's current context."""
+    in_cluster: bool = False
+    """Use the service account of the pod we run in, and no kubeconfig."""
 
 
 @dataclass(frozen=True, slots=True)
