@@ -1,0 +1,54 @@
+"""Rules for a running model that does not answer as it should (facts: failures, E6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_modelrt.diagnosis.causes import CAUSES
+from pytest_modelrt.diagnosis.logs import first_crash
+from pytest_modelrt.diagnosis.model import Evidence, Finding, ProbeExchange
+from pytest_modelrt.diagnosis.rules.objects import component, dig, finding, name_of, statuses
+from pytest_modelrt.journal.model import EvidenceLine, Stage
+
+
+def rules(evidence: Evidence) -> Iterator[Finding]:
+    """Findings of the probe stage; a dead engine explains whatever the probe saw."""
+    if evidence.stage is not Stage.PROBE:
+        return
+    lines = [_line(exchange) for exchange in evidence.exchanges[-2:]]
+    died = _died(evidence)
+    if died is not None:
+        yield finding("engine-died-during-inference", [died, *lines], detail=died.text)
+        return
+    slug = evidence.probe_problem
+    if slug in CAUSES:
+        yield finding(slug, lines, detail=evidence.detail)
+    elif evidence.exchanges and evidence.exchanges[-1].status is None:
+        error = evidence.exchanges[-1].error
+        timed_out = "timed out" in error.lower() or "timeout" in error.lower()
+        yield finding("inference-timeout" if timed_out else "port-forward-broken", lines, detail=error)
+
+
+def _line(exchange: ProbeExchange) -> EvidenceLine:
+    answer = exchange.error or f"{exchange.status} {exchange.response}"
+    return EvidenceLine(f"{exchange.method} {exchange.url}", answer[:400])
+
+
+def _died(evidence: Evidence) -> EvidenceLine | None:
+    """An engine container that restarted or crashed while it was asked."""
+    unanswered = any(exchange.status is None or exchange.status >= 500 for exchange in evidence.exchanges)
+    if not unanswered:
+        return None
+    for pod in evidence.pods:
+        if component(pod.manifest) == "router":
+            continue
+        for source, log in (*pod.previous_logs.items(), *pod.logs.items()):
+            crash = first_crash(log)
+            if crash is not None:
+                return EvidenceLine(f"log pod/{name_of(pod.manifest)} container/{source}", crash.line)
+        for container in statuses(pod.manifest):
+            ended = dig(container, "lastState", "terminated")
+            if int(container.get("restartCount") or 0) and ended:
+                text = f"restarted {container['restartCount']} times; last: {ended.get('reason')}"
+                return EvidenceLine(f"pod/{name_of(pod.manifest)}", text)
+    return None

@@ -1,0 +1,60 @@
+"""Rules for what the API answered: refused manifests, missing platform, credentials, outages (facts: failures, E0)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_modelrt.diagnosis.model import Evidence, Finding, Refusal
+from pytest_modelrt.diagnosis.rules.objects import finding
+from pytest_modelrt.journal.model import EvidenceLine
+
+_PLATFORM_GROUPS = ("ome.io", "serving.kserve.io")
+
+
+def rules(evidence: Evidence) -> Iterator[Finding]:
+    """At most one finding: the refusal that ended the stage."""
+    refusal = evidence.refusal
+    if refusal is None:
+        return
+    slug = _slug(refusal)
+    if slug is None:
+        return
+    asked = f"{refusal.verb} {refusal.resource}".strip() or "request"
+    line = EvidenceLine(f"API answer to {asked}", f"{refusal.code} {refusal.reason}: {refusal.message}")
+    hint = ""
+    if slug == "cluster-auth" and refusal.verb:
+        hint = f"kubectl auth can-i {refusal.verb} {refusal.resource}"
+    yield finding(slug, [line], detail=refusal.message, hint=hint)
+
+
+def _slug(refusal: Refusal) -> str | None:
+    message = refusal.message
+    if "failed calling webhook" in message:
+        return "platform-webhook-unavailable"
+    if refusal.code == 401:
+        return "cluster-auth"
+    if refusal.code == 403:
+        return _forbidden(message)
+    if refusal.code in (400, 422):
+        return "config-invalid"
+    if refusal.code == 409:
+        return "leftover-conflict"
+    if refusal.code == 404 and _is_missing_kind(refusal):
+        return "platform-not-installed"
+    if refusal.code == 0 or refusal.code == 429 or refusal.code >= 500:
+        return "cluster-api-unavailable"
+    return None
+
+
+def _forbidden(message: str) -> str:
+    """403 is an admission verdict, a namespace on its way out, or our own missing rights."""
+    if "denied the request" in message:
+        return "config-invalid"
+    if "is being terminated" in message:
+        return "namespace-stuck-terminating"
+    return "cluster-auth"
+
+
+def _is_missing_kind(refusal: Refusal) -> bool:
+    generic = "could not find the requested resource" in refusal.message or "page not found" in refusal.message
+    return generic and any(group in refusal.resource for group in _PLATFORM_GROUPS)

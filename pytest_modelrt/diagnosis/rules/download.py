@@ -1,0 +1,160 @@
+"""Rules for a model that does not become ready on its nodes (facts: failures, part B and E1; OME 2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from pytest_modelrt.diagnosis.model import Evidence, Finding, Manifest
+from pytest_modelrt.diagnosis.rules.objects import dig, finding, name_of
+from pytest_modelrt.journal.model import EvidenceLine, Stage
+
+_SECRET = re.compile(r"Failed to retrieve secret|does not contain key|secret \S+ not found", re.I)
+_NOT_FOUND = re.compile(
+    r"X-Error-Code: (Repo|Revision|Entry)NotFound|HTTP (status client error \()?404|not found in repository"
+)
+_GATED = re.compile(r"X-Error-Code: GatedRepo|HTTP (status client error \()?40[13]|Failed to get XET token: HTTP 403")
+_RATE = re.compile(r"HTTP (status client error \()?429|[Rr]ate limit", re.I)
+_DISK = re.compile(r"No space left on device")
+_FAILED = re.compile(r"Failed to download|failed after \d+ attempts")
+_UNPARSED = re.compile(r"Failed to parse and update model config|unsupported model type")
+
+
+def rules(evidence: Evidence) -> Iterator[Finding]:
+    """Findings about the download; silent once the case is past it."""
+    if evidence.stage is not Stage.MODEL or evidence.refusal is not None:
+        return
+    logged = list(_from_logs(evidence))
+    yield from logged
+    yield from _disk_pressure(evidence)
+    if not logged:
+        yield from _from_state(evidence)
+
+
+def _agent_lines(evidence: Evidence, pattern: re.Pattern[str]) -> list[EvidenceLine]:
+    found = []
+    for node, log in sorted(evidence.agent_logs.items()):
+        line = next((line for line in log.splitlines() if pattern.search(line)), None)
+        if line is not None:
+            found.append(EvidenceLine(f"log model-agent on {node}", line.strip()))
+    return found
+
+
+def _from_logs(evidence: Evidence) -> Iterator[Finding]:
+    """The agents' logs are the only place that says why (A5); the most specific text wins."""
+    for slug, pattern in (
+        ("disk-full", _DISK),
+        ("download-not-found", _NOT_FOUND),
+        ("download-gated", _GATED),
+        ("download-rate-limited", _RATE),
+    ):
+        lines = _agent_lines(evidence, pattern)
+        if not lines:
+            continue
+        if slug == "download-gated":
+            yield _gated(evidence, lines)
+        else:
+            yield finding(slug, lines[:3], detail=f"{lines[0].text} ({_count(lines)})")
+        return
+    lines = _agent_lines(evidence, _FAILED)
+    if lines and _state(evidence) == "Failed":
+        yield finding("download-failed", lines[:3], detail=f"{lines[0].text} ({_count(lines)})")
+
+
+def _gated(evidence: Evidence, lines: list[EvidenceLine]) -> Finding:
+    """401/403, with the sub-reason that says whose turn it is."""
+    storage = dig(evidence.model or {}, "spec", "storage")
+    uri = str(dig(storage, "storageUri") or "")
+    hub_id = uri.removeprefix("hf://").split("@")[0]
+    licence = f"accept the licence at https://huggingface.co/{hub_id} with the account of the token"
+    key = dig(storage, "key")
+    secret = _agent_lines(evidence, _SECRET)
+    if not key and not dig(storage, "parameters", "token"):
+        hint = f"the model file names no token: add storage.key: hf-token; and {licence}"
+        return finding("download-gated", lines[:3], detail="no token key in spec.storage", hint=hint)
+    if secret:
+        hint = f"create Secret {key} with key `token` in namespace ome: that is where the platform looks"
+        return finding("download-gated", [*secret[:2], *lines[:2]], detail=secret[0].text, hint=hint)
+    return finding("download-gated", lines[:3], detail="the token was refused", hint=licence)
+
+
+def _disk_pressure(evidence: Evidence) -> Iterator[Finding]:
+    for node in evidence.nodes:
+        for entry in dig(node, "status", "conditions") or ():
+            if entry.get("type") == "DiskPressure" and entry.get("status") == "True":
+                line = EvidenceLine(f"node/{name_of(node)}", f"DiskPressure: {entry.get('message', '')}")
+                yield finding("disk-full", [line], time=str(entry.get("lastTransitionTime", "")))
+
+
+def _from_state(evidence: Evidence) -> Iterator[Finding]:
+    """No word from an agent: what entries, labels and progress say together."""
+    ready_labels = sorted(node for node, value in evidence.node_labels.items() if value == "Ready")
+    ready = list(dig(evidence.model or {}, "status", "nodesReady") or ())
+    if len(ready_labels) >= evidence.nodes_wanted > len(ready):
+        line = EvidenceLine("node labels", f"Ready on {', '.join(ready_labels)}; status.nodesReady has {len(ready)}")
+        yield finding("download-status-stale", [line], detail=line.text)
+        return
+    if ready:
+        yield _partial(evidence, ready)
+        return
+    if _state(evidence) == "Failed":
+        failed = dig(evidence.model or {}, "status", "nodesFailed") or ()
+        line = EvidenceLine("model status", f"state Failed, nodesFailed: {', '.join(failed)}")
+        yield finding("download-failed", [line], detail="no agent log says why")
+        return
+    updating = {node: entry for node, entry in evidence.node_entries.items() if entry.get("status") == "Updating"}
+    if updating:
+        yield _moving_or_stuck(evidence, updating)
+    else:
+        yield _not_picked_up(evidence)
+
+
+def _partial(evidence: Evidence, ready: list[str]) -> Finding:
+    failed = dig(evidence.model or {}, "status", "nodesFailed") or ()
+    text = f"{len(ready)} of {evidence.nodes_wanted} wanted nodes ready, {len(failed)} failed"
+    return finding("download-partial-nodes", [EvidenceLine("model status", text)], detail=text)
+
+
+def _moving_or_stuck(evidence: Evidence, updating: dict[str, Manifest]) -> Finding:
+    lines = []
+    for node, entry in sorted(updating.items())[:5]:
+        progress = dig(entry, "progress")
+        text = (
+            f"{dig(progress, 'completedBytes') or 0} of {dig(progress, 'totalBytes') or '?'} bytes, "
+            f"last update {dig(progress, 'lastUpdated') or 'never'}"
+        )
+        lines.append(EvidenceLine(f"ConfigMap ome/{node}", text))
+    idle = evidence.idle_seconds
+    if idle is not None and idle < 300 and evidence.reason == "deadline":
+        return finding("download-slow", lines, detail=f"still moving after {evidence.waited:.0f} s")
+    still = f"no byte for {idle:.0f} s" if idle is not None else "no progress reported"
+    return finding("download-stuck", lines, detail=f"{still} on {len(updating)} nodes")
+
+
+def _not_picked_up(evidence: Evidence) -> Finding:
+    running = [pod for pod in evidence.agents if dig(pod, "status", "phase") == "Running"]
+    if not running:
+        line = EvidenceLine("pods of the model agent in namespace ome", f"{len(evidence.agents)} pods, none running")
+        return finding("platform-not-installed", [line], detail="no model agent is running")
+    others = sorted(evidence.other_downloads)
+    line = EvidenceLine(
+        "node ConfigMaps in namespace ome",
+        f"no entry for the model after {evidence.waited:.0f} s; agents work on: {', '.join(others) or 'nothing'}",
+    )
+    hint = f"delete the models that occupy the agents: {', '.join(others)}" if others else ""
+    return finding("download-queued", [line], detail=line.text, hint=hint or "restart the model agents: they are idle")
+
+
+def metadata_findings(evidence: Evidence) -> Iterator[Finding]:
+    """The agent could not parse the model's config; it surfaces later as a runtime mismatch."""
+    lines = _agent_lines(evidence, _UNPARSED)
+    if lines:
+        yield finding("metadata-unparsed", lines[:2], detail=lines[0].text)
+
+
+def _state(evidence: Evidence) -> str:
+    return str(dig(evidence.model or {}, "status", "state") or "")
+
+
+def _count(lines: list[EvidenceLine]) -> str:
+    return f"{len(lines)} node{'s' if len(lines) != 1 else ''}"
