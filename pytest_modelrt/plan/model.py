@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -90,6 +91,8 @@ class Case:
     capabilities: tuple[str, ...]
     serving: Serving
     notes: tuple[str, ...] = ()
+    preset_metadata: bool = False
+    """The model file states format, framework and architecture, as OME before v0.1.5 cannot read this model's own."""
 
     @property
     def id(self) -> str:
@@ -167,6 +170,22 @@ class Hardware:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseRule:
+    """Gives a phase to the cases of some vendors (none named: all) that ask for so many GPUs."""
+
+    phase: int
+    vendors: tuple[str, ...] = ()
+    min_gpus: int = 1
+    max_gpus: int | None = None
+
+    def fits(self, vendor: str, gpus: int) -> bool:
+        """Whether the rule speaks about such a case."""
+        if self.vendors and vendor not in self.vendors:
+            return False
+        return self.min_gpus <= gpus and (self.max_gpus is None or gpus <= self.max_gpus)
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
     """Settings of a run, from ``campaign.yaml``; options and ini outrank it."""
 
@@ -180,6 +199,8 @@ class Campaign:
     reports: str = "reports"
     repair: str = "overlay"
     """``overlay``, ``write`` or ``off``."""
+    phases: tuple[PhaseRule, ...] = ()
+    """The plan's priority order; the first rule that fits a case gives its phase."""
 
     def tier_of(self, gpus: int) -> Tier:
         """The tier a case asking for ``gpus`` belongs to.
@@ -202,6 +223,11 @@ class Plan:
     def by_id(self) -> dict[str, Case]:
         """Cases keyed by ``vendor/name``."""
         return {case.id: case for case in self.cases}
+
+
+def phase_of(rules: Iterable[PhaseRule], vendor: str, gpus: int) -> int:
+    """Phase of a case by the first rule that fits; 1 without any."""
+    return next((rule.phase for rule in rules if rule.fits(vendor, gpus)), 1)
 
 
 def slug(text: str) -> str:
