@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import yaml
 
@@ -60,7 +61,11 @@ def compose(text: str, file: str) -> list[yaml.Node]:
 
 def line_of(node: yaml.Node) -> int:
     """Line of a node, from 1."""
-    return int(node.start_mark.line) + 1
+    return _line(node.start_mark)
+
+
+def _line(mark: Any) -> int:
+    return int(mark.line) + 1 if mark is not None else 0
 
 
 def _refuse_depth(text: str, file: str) -> None:
@@ -70,7 +75,7 @@ def _refuse_depth(text: str, file: str) -> None:
             depth += 1
             if depth > _MAX_DEPTH:
                 what = f"nested more than {_MAX_DEPTH} levels deep"
-                raise ConfigError([Problem(file, event.start_mark.line + 1, "", what, "write it flatter")])
+                raise ConfigError([Problem(file, _line(event.start_mark), "", what, "write it flatter")])
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -85,7 +90,7 @@ def _tabs(text: str, file: str) -> list[Problem]:
 
 
 def _syntax(error: yaml.MarkedYAMLError, file: str) -> Problem:
-    mark: yaml.Mark | None = error.problem_mark
-    line = mark.line + 1 if mark is not None else 0
     what = ", ".join(part for part in (error.context, error.problem) if part)
-    return Problem(file, line, "", f"not YAML: {what}", "check quotes, colons and indentation here")
+    return Problem(
+        file, _line(error.problem_mark), "", f"not YAML: {what}", "check quotes, colons and indentation here"
+    )
