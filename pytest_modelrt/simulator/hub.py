@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_modelrt.plan.load import load_plan
 from pytest_modelrt.plan.model import Case, ProbeKind
 
 _MODEL_TYPES = {
@@ -33,6 +34,24 @@ _MODEL_TYPES = {
     "Ernie4_5_MoeForCausalLM": "ernie4_5_moe",
     "NemotronH_Nano_VL_V2": "NemotronH_Nano_VL_V2",
     "InternLM2ForRewardModel": "internlm2",
+    "DeepseekV2ForCausalLM": "deepseek_v2",
+    "DeepseekV3ForCausalLM": "deepseek_v3",
+    "DeepseekVLV2ForCausalLM": "deepseek_vl_v2",
+    "DotsOCRForCausalLM": "dots_ocr",
+    "DotsVLMForCausalLM": "dots_vlm",
+    "Gemma3ForCausalLM": "gemma3_text",
+    "Grok1ModelForCausalLM": "grok-1",
+    "KimiVLForConditionalGeneration": "kimi_vl",
+    "LlavaLlamaForCausalLM": "llava",
+    "LlavaLlamaModel": "llava",
+    "LlavaQwenForCausalLM": "llava",
+    "MiMoForCausalLM": "mimo",
+    "MiniMaxM2ForCausalLM": "minimax",
+    "NemotronHForCausalLM": "nemotron_h",
+    "Phi3SmallForCausalLM": "phi3small",
+    "Qwen2VLForConditionalGeneration": "qwen2_vl",
+    "Qwen3VLMoeForConditionalGeneration": "qwen3_vl_moe",
+    "XLMRobertaForSequenceClassification": "xlm-roberta",
 }
 _SUFFIXES = ("ForCausalLM", "ForConditionalGeneration", "ForSequenceClassification", "ForRewardModel", "Model")
 _CONTEXT = {"bert": 512, "xlm-roberta": 8192, "clip": 77, "gpt_neox": 2048, "phi": 2048, "baichuan": 4096, "gptj": 2048}
@@ -96,15 +115,11 @@ class Hub:
 
     @classmethod
     def load(cls, config: Path) -> Hub:
-        """The hub of a config tree; an empty one (every id guessed) when the tree has no plan.
+        """The hub of a config tree (its plan, or the built-in one).
 
         Raises:
-            pytest_modelrt.plan.ConfigError: the plan is there but not valid.
+            pytest_modelrt.plan.problems.ConfigError: the plan is there but not valid.
         """
-        if not (config / "plan.yaml").is_file():
-            return cls()
-        from pytest_modelrt.plan import load_plan
-
         return cls(load_plan(config).cases)
 
     def repo(self, hub_id: str) -> HubRepo:

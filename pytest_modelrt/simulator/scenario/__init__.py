@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from pytest_modelrt.plan.load import display
+from pytest_modelrt.plan.problems import ConfigError, Problem
 from pytest_modelrt.simulator import durations
 from pytest_modelrt.simulator.fleet import node_names
 from pytest_modelrt.simulator.hub import Hub, HubRepo
@@ -31,7 +33,7 @@ from pytest_modelrt.simulator.scenario.model import (
     ScenarioFile,
     StartupRule,
 )
-from pytest_modelrt.simulator.scenario.reader import ScenarioError, read_scenario
+from pytest_modelrt.simulator.scenario.reader import read_scenario
 
 __all__ = [
     "MILESTONES",
@@ -47,7 +49,6 @@ __all__ = [
     "PodRule",
     "RouterRule",
     "Scenario",
-    "ScenarioError",
     "StartupScript",
 ]
 
@@ -114,7 +115,7 @@ class Scenario:
         """The scenario of a file, of a name in ``directory`` (``realistic``), or the sunny day for None.
 
         Raises:
-            ScenarioError: no such file, or the file is not a valid scenario.
+            ConfigError: no such file, or the file is not a valid scenario.
         """
         if path_or_name is None:
             return cls(None, hub, seed)
@@ -123,7 +124,7 @@ class Scenario:
             path = directory / f"{path_or_name}.yaml"
             if not path.is_file():
                 known = ", ".join(sorted(file.stem for file in directory.glob("*.yaml"))) or "none"
-                raise ScenarioError([f"{path}:1: no scenario of the name {path_or_name}; known: {known}"])
+                raise ConfigError([Problem(display(path), 0, "", "no such scenario", f"known here: {known}")])
         return cls(read_scenario(path), hub, seed)
 
     @property

@@ -10,6 +10,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from pytest_modelrt.plan.document import compose, line_of
+from pytest_modelrt.plan.load import display, read_text
+from pytest_modelrt.plan.problems import ConfigError, Problem
 from pytest_modelrt.simulator.scenario.model import MILESTONES, ScenarioFile
 
 _CHOICES = {
@@ -21,59 +24,36 @@ _CHOICES = {
     "hang": MILESTONES,
 }
 _CHOICES_AT = {"Crash": MILESTONES, "LogLines": MILESTONES}
-_MAX_BYTES = 1_000_000
 _Record = TypeVar("_Record")
-
-
-class ScenarioError(ValueError):
-    """A scenario that cannot be used; one line per mistake, ``file:line: field: what, and what to do``."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
 
 
 def read_scenario(path: Path) -> ScenarioFile:
     """The file as records.
 
     Raises:
-        ScenarioError: it cannot be read, is not YAML, or says something a scenario cannot say.
+        ConfigError: it cannot be read, is not YAML, or says something a scenario cannot say.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise ScenarioError([f"{path}:1: cannot be read: {error.strerror}"]) from None
-    if len(raw) > _MAX_BYTES:
-        raise ScenarioError([f"{path}:1: {len(raw)} bytes, more than {_MAX_BYTES}: this is no scenario file"])
-    try:
-        root = yaml.compose(raw.decode("utf-8"), Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise ScenarioError([f"{path}:{line}: not UTF-8: save the file as UTF-8"]) from None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ScenarioError([f"{path}:{line}: not YAML: {error.problem}"]) from None
-    except yaml.YAMLError as error:
-        raise ScenarioError([f"{path}:1: not YAML: {error}"]) from None
-    if root is None:
+    documents = compose(read_text(path), display(path))
+    if not documents:
         return ScenarioFile()
-    reader = _Reader(path)
-    scenario = reader.record(ScenarioFile, root, "")
-    if reader.problems:
-        raise ScenarioError(reader.problems)
-    assert scenario is not None
+    if len(documents) > 1:
+        raise ConfigError([Problem(display(path), 0, "", f"has {len(documents)} documents", "write one document")])
+    reader = _Reader(display(path))
+    scenario = reader.record(ScenarioFile, documents[0], "")
+    if scenario is None:
+        raise ConfigError(reader.problems)
     return scenario
 
 
 class _Reader:
     """Walks YAML nodes along the types of the records."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.problems: list[str] = []
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.problems: list[Problem] = []
 
-    def problem(self, node: yaml.Node, where: str, text: str) -> None:
-        self.problems.append(f"{self.path}:{node.start_mark.line + 1}: {where + ': ' if where else ''}{text}")
+    def problem(self, node: yaml.Node, where: str, what: str, remedy: str) -> None:
+        self.problems.append(Problem(self.file, line_of(node), where, what, remedy))
 
     def record(self, kind: type[_Record], node: yaml.Node, where: str) -> _Record | None:
         """``node`` as an instance of the dataclass ``kind``; None after a reported problem."""
@@ -82,7 +62,7 @@ class _Reader:
             return kind(**short[node.value])
         if not isinstance(node, yaml.MappingNode):
             words = "".join(f", or the word {word}" for word in getattr(kind, "SHORTHAND", {}))
-            self.problem(node, where, f"expected a mapping{words}")
+            self.problem(node, where, "not a mapping", f"write fields below it{words}")
             return None
         hints = get_type_hints(kind)
         fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
@@ -91,22 +71,22 @@ class _Reader:
             key = str(key_node.value)
             path = f"{where}.{key}" if where else key
             if key not in fields:
-                self.problem(key_node, path, f"unknown field; known here: {', '.join(fields)}")
+                self.problem(key_node, path, "unknown field", f"known here: {', '.join(fields)}")
             elif key in values:
-                self.problem(key_node, path, "given twice: remove one")
+                self.problem(key_node, path, "given twice", "remove one")
             else:
                 values[key] = self.value(hints[key], value_node, path)
                 self._check_choice(kind.__name__, key, values[key], value_node, path)
         for name, field in fields.items():
             required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
             if required and name not in values:
-                self.problem(node, where, f"field {name} is missing: add it")
+                self.problem(node, where, f"field {name} is missing", "add it")
         return kind(**values) if len(self.problems) == before else None
 
     def _check_choice(self, kind: str, key: str, value: Any, node: yaml.Node, where: str) -> None:
         allowed = _CHOICES_AT.get(kind) if key == "at" else _CHOICES.get(key)
         if allowed and isinstance(value, str) and value not in allowed:
-            self.problem(node, where, f"{value!r} is not one of {', '.join(allowed)}")
+            self.problem(node, where, f"unknown value {value!r}", f"use one of {', '.join(allowed)}")
 
     def value(self, hint: Any, node: yaml.Node, where: str) -> Any:
         """``node`` as a value of the type ``hint``; None after a reported problem."""
@@ -125,7 +105,7 @@ class _Reader:
         if origin is not None and issubclass(origin, Mapping):
             if isinstance(plain, dict):
                 return plain
-            self.problem(node, where, "expected a mapping")
+            self.problem(node, where, "not a mapping", "write fields below it")
             return None
         return self._scalar(hint, plain, node, where)
 
@@ -134,7 +114,7 @@ class _Reader:
             return tuple(self.value(item, child, f"{where}[{index}]") for index, child in enumerate(node.value))
         if item is str and isinstance(node, yaml.ScalarNode):
             return (str(node.value),)
-        self.problem(node, where, "expected a list")
+        self.problem(node, where, "not a list", "write it as a list")
         return ()
 
     def _scalar(self, hint: Any, plain: Any, node: yaml.Node, where: str) -> Any:
@@ -142,12 +122,12 @@ class _Reader:
         if hint is float and number:
             if plain >= 0:
                 return float(plain)
-            self.problem(node, where, f"{plain} is negative")
+            self.problem(node, where, f"{plain} is negative", "use 0 or more")
         elif hint in (int, bool) and type(plain) is hint:
             return plain
         elif hint is str and isinstance(node, yaml.ScalarNode) and plain is not None:
             return str(node.value)
         else:
             names = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-            self.problem(node, where, f"expected {names[hint]}, got {plain!r}")
+            self.problem(node, where, f"{plain!r} does not fit", f"write {names[hint]}")
         return None
