@@ -72,6 +72,10 @@ class Informer:
         for key, obj in self.cache.items():
             self._index(key, obj, add=True)
 
+    def has_index(self, name: str) -> bool:
+        """Whether an index of that name exists."""
+        return name in self._indices
+
     def get(self, name: str, namespace: str = "") -> Object | None:
         """The cached object, if any."""
         return self.cache.get((namespace, name))

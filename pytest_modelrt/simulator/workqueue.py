@@ -113,4 +113,5 @@ class WorkQueue(Generic[K]):
                 self.add_after(key, requeue)
 
     def _log_error(self, key: K, error: Exception) -> None:
-        log.warning("%s: %s failed: %s", self.name, key, error)
+        level = logging.DEBUG if getattr(error, "conflict", False) else logging.WARNING
+        log.log(level, "%s: %s failed: %s", self.name, key, error or type(error).__name__)

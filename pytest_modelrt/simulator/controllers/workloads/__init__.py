@@ -1,0 +1,28 @@
+"""Controllers of workloads: Deployment, ReplicaSet, LeaderWorkerSet, DaemonSet."""
+
+from __future__ import annotations
+
+from pytest_modelrt.simulator.controllers.platform import Platform, run_all
+from pytest_modelrt.simulator.controllers.workloads.daemonset import DaemonSetController
+from pytest_modelrt.simulator.controllers.workloads.deployment import DeploymentController
+from pytest_modelrt.simulator.controllers.workloads.leaderworkerset import LeaderWorkerSetController
+from pytest_modelrt.simulator.controllers.workloads.replicaset import ReplicaSetController
+
+CONTROLLERS = {
+    "deployments": DeploymentController,
+    "replicasets": ReplicaSetController,
+    "daemonsets": DaemonSetController,
+    "leaderworkersets": LeaderWorkerSetController,
+}
+"""By the plural of what they look after; each can be left out where a real one is present."""
+
+
+class Workloads:
+    """The workload controllers of one cluster."""
+
+    def __init__(self, platform: Platform, without: frozenset[str] = frozenset()) -> None:
+        self._controllers = [make(platform) for plural, make in CONTROLLERS.items() if plural not in without]
+
+    async def run(self) -> None:
+        """Run until cancelled; the platform's informers must be started after construction."""
+        await run_all(*(controller.run() for controller in self._controllers))
