@@ -25,12 +25,12 @@ def decode(data: bytes, file: str) -> str:
     if len(data) > MAX_BYTES:
         raise too_large(len(data), file)
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         what = f"not UTF-8 (byte 0x{data[error.start]:02x})"
         raise ConfigError([Problem(file, line, "", what, "save the file as UTF-8")]) from None
-    if not text.strip():
+    if not text.lstrip("\ufeff").strip():
         raise ConfigError([Problem(file, 0, "", "the file is empty", "restore it or write its fields")])
     return text
 
@@ -49,7 +49,7 @@ def compose(text: str, file: str) -> list[yaml.Node]:
     """
     try:
         _refuse_depth(text, file)
-        return [node for node in yaml.compose_all(text, Loader=_Loader) if node is not None]
+        return [node for node in yaml.compose_all(text, Loader=_Loader) if not is_empty(node)]
     except yaml.MarkedYAMLError as error:
         raise ConfigError(_tabs(text, file) or [_syntax(error, file)]) from None
     except yaml.YAMLError as error:
@@ -57,6 +57,11 @@ def compose(text: str, file: str) -> list[yaml.Node]:
         line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 0
         what = f"not YAML: {getattr(error, 'reason', error)}"
         raise ConfigError([Problem(file, line, "", what, "remove the character")]) from None
+
+
+def is_empty(node: yaml.Node | None) -> bool:
+    """Whether a document is nothing but a separator and comments."""
+    return node is None or (isinstance(node, yaml.ScalarNode) and not node.value and not node.style)
 
 
 def line_of(node: yaml.Node) -> int:

@@ -12,5 +12,5 @@ def parameters(size: str) -> float:
 
     Only upper-case T, B and M count; like the platform, anything else is 0 (``7b``, ``700K``, ``0``).
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([TBM])", size.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([TBM])", size)
     return float(match[1]) * _UNITS[match[2]] if match else 0.0
