@@ -1,0 +1,201 @@
+"""The scheduler of a run with cases: one job at a time per worker, only when its GPUs are free."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+from xdist.workermanage import WorkerController
+
+from pytest_modelrt.plan.model import Case
+from pytest_modelrt.scheduling.books import Books, Loss
+from pytest_modelrt.scheduling.jobs import Job, make_jobs
+from pytest_modelrt.scheduling.limits import Limits
+from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.scheduling.quarantine import Quarantine
+from pytest_modelrt.scheduling.status import SchedulerState, state_of
+
+WAKE = -1
+"""Item index of an event that a thread puts into the controller's queue: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the scheduler needs to know about a run."""
+
+    cases: Mapping[str, Case]
+    limits: Limits
+    order: Order
+    estimates: Mapping[str, float]
+    """Case id -> cluster seconds."""
+    cleanup: Callable[[str], None]
+    """Remove what a crashed case left; called in a thread, returns when it is gone, raises when it stays."""
+    on_change: Callable[[SchedulerState], None] | None = None
+    cleanup_seconds: float = 1800.0
+    """Real seconds after which a clean-up that did not return counts as failed."""
+
+
+class TierScheduling:
+    """pytest-xdist's ``Scheduling`` protocol from the moment the first workers have collected the same tests."""
+
+    has_pending = True
+    collection_is_completed = True
+
+    def __init__(
+        self, config: pytest.Config, run: Run, collection: Sequence[str], weights: Mapping[str, int | str], workers: int
+    ) -> None:
+        self.config = config
+        self._run = run
+        self._collection = list(collection)
+        asked = {nodeid: gpus for nodeid, gpus in weights.items() if isinstance(gpus, int)}
+        wrong = {nodeid: text for nodeid, text in weights.items() if isinstance(text, str)}
+        usable = [nodeid for nodeid in self._collection if nodeid not in wrong]
+        jobs = make_jobs(usable, run.cases, run.estimates, asked, workers)
+        self._books: Books[WorkerController] = Books(run.limits, run.order, jobs)
+        self._announced: dict[WorkerController, list[str]] = {}
+        self._unusable: set[WorkerController] = set()
+        self._coming = 0
+        self._quarantine = Quarantine(run.cleanup, run.cleanup_seconds)
+        config.pluginmanager.register(_Starts(self._books))
+        for nodeid, text in wrong.items():
+            report_error(config, nodeid, f"{nodeid}: the marker takes one whole number, gpus(n); got {text}")
+        for job, reason in self._books.refused:
+            self._give_up(job, f"it can never start: {reason}")
+
+    @property
+    def nodes(self) -> list[WorkerController]:
+        """Workers that are alive, whether or not they can be used."""
+        return list(self._announced)
+
+    @property
+    def state(self) -> SchedulerState:
+        """What runs, waits and is held."""
+        return state_of(self._books)
+
+    @property
+    def leaks(self) -> Mapping[str, str]:
+        """Case id -> why what a crashed worker left could not be removed."""
+        return self._books.leaks
+
+    @property
+    def never_started(self) -> list[str]:
+        """Tests that still wait, in the order of the collection."""
+        waiting = {test for job in self._books.waiting for test in job.tests}
+        return [test for test in self._collection if test in waiting]
+
+    @property
+    def tests_finished(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return self._books.finished
+
+    def add_node(self, node: WorkerController) -> None:
+        """A worker is there; it is used once it has collected."""
+        self._announced[node] = []
+        self._coming = max(0, self._coming - 1)
+
+    def add_node_collection(self, node: WorkerController, collection: Sequence[str]) -> None:
+        """A worker has collected: it is used if it knows the same tests, in whatever order."""
+        if sorted(collection) != sorted(self._collection):
+            self._unusable.add(node)
+            warnings.warn(f"{node.gateway.id} collected other tests than the first worker: not used", stacklevel=2)
+            node.shutdown()
+            return
+        self._announced[node] = list(collection)
+        self._books.add_worker(node)
+
+    def schedule(self) -> None:
+        """Start all that may start now."""
+        self._dispatch()
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        """A worker finished an item, or a thread wants the scheduler to look again."""
+        announced = self._announced.get(node, [])
+        if 0 <= item_index < len(announced):
+            self._books.done(node, announced[item_index])
+        self._dispatch()
+
+    def mark_test_pending(self, item: str) -> None:
+        """A test is to be run again: as soon as what it left behind is gone."""
+        self._books.rerun(item)
+        self._dispatch()
+
+    def remove_pending_tests_from_node(self, node: WorkerController, indices: Sequence[int]) -> None:
+        """Only ever an answer to stealing, and nothing is stolen here."""
+        raise NotImplementedError
+
+    def remove_node(self, node: WorkerController) -> str | None:
+        """A worker is gone; returns the test it ran if it crashed, else None. KeyError: it never was there."""
+        del self._announced[node]
+        self._unusable.discard(node)
+        crashed = not hasattr(node, "workeroutput")
+        self._coming += crashed
+        loss = self._books.lost(node, crashed) if node in self._books.workers else Loss()
+        if loss.quarantined is not None:
+            self._clean_up(node, loss.quarantined.key)
+        if loss.blamed is not None and not crashed:
+            report_error(self.config, loss.blamed, f"worker {node.gateway.id} ended while running {loss.blamed}")
+        self._dispatch()
+        return loss.blamed if crashed else None
+
+    def _dispatch(self) -> None:
+        if winding_up(self.config):
+            return
+        for case, error in self._quarantine.results():
+            if error is None:
+                self._books.cleaned(case)
+            else:
+                self._books.leaked(case, error)
+        for node, job in self._books.assign():
+            self._send(node, job)
+        reason = self._books.dead_end() if self._worker_in_sight() else "no worker is left"
+        if reason is not None:
+            for job in self._books.give_up():
+                self._give_up(job, reason)
+        if self._run.on_change is not None:
+            self._run.on_change(self.state)
+
+    def _worker_in_sight(self) -> bool:
+        return self._coming > 0 or any(node not in self._unusable for node in self._announced)
+
+    def _send(self, node: WorkerController, job: Job) -> None:
+        announced = self._announced[node]
+        index = {nodeid: number for number, nodeid in enumerate(announced)}
+        idle = len(announced)
+        # A closed channel: the crash event is on its way, and what never started waits again then.
+        with contextlib.suppress(OSError):
+            node.send_runtest_some([*(index[test] for test in job.tests), idle])
+
+    def _clean_up(self, node: WorkerController, case: str) -> None:
+        def wake() -> None:
+            node.notify_inproc("runtest_protocol_complete", node=node, item_index=WAKE, duration=0)
+
+        self._quarantine.begin(case, wake)
+
+    def _give_up(self, job: Job, reason: str) -> None:
+        for test in job.tests:
+            report_error(self.config, test, f"{test} was not run: {reason}")
+
+
+class _Starts:
+    """Tells the books which test has begun: the reports of a crash do not."""
+
+    def __init__(self, books: Books[WorkerController]) -> None:
+        self._books = books
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._books.begun(nodeid)
+
+
+def winding_up(config: pytest.Config) -> bool:
+    """Whether the run is being ended: then workers start nothing that is sent to them now."""
+    return bool(getattr(config.pluginmanager.getplugin("dsession"), "shuttingdown", False))
+
+
+def report_error(config: pytest.Config, nodeid: str, text: str) -> None:
+    """Publish an error for a test that no worker will report."""
+    file = nodeid.partition("::")[0]
+    report = pytest.TestReport(nodeid, (file, None, nodeid), {}, "failed", text, "setup")
+    config.hook.pytest_runtest_logreport(report=report)

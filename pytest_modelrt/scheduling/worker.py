@@ -1,0 +1,110 @@
+"""The half of the scheduler that lives in a pytest-xdist worker.
+
+A worker starts a test only when it also holds the next one, and that one cannot be taken back. So the next one is
+always an *idle item*: appended after the collection was announced, unknown to the controller, reported by nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+IDLE_KEY = "modelrt_idle"
+"""In ``workerinput``: the controller wants an idle item."""
+FACTS_KEY = "modelrt_facts"
+"""In ``workerinput``: the file that takes the facts the controller cannot collect itself."""
+GPUS_MARKER = "gpus"
+
+
+class IdleItem(pytest.Item):
+    """What a worker holds while it waits."""
+
+    last_nodeid = ""
+
+    @property
+    def nodeid(self) -> str:
+        """That of the last real test: a failing session fixture is reported under it."""
+        return self.last_nodeid
+
+    def runtest(self) -> None:
+        """Nothing."""
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """Where the last real test is."""
+        return self.path, None, self.last_nodeid
+
+
+class WorkerHooks:
+    """Hooks of a worker; register one object per worker process."""
+
+    def __init__(self) -> None:
+        self._idle: IdleItem | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Write down what markers say, before the collection is announced."""
+        path = _workerinput(session.config).get(FACTS_KEY)
+        if path is not None:
+            Path(path).write_text(json.dumps({"gpus": _gpus_asked(session.items)}), encoding="utf-8")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Append the idle item, behind all that was announced."""
+        if _workerinput(session.config).get(IDLE_KEY):
+            self._idle = IdleItem.from_parent(session, name="modelrt-idle")
+            session.items.append(self._idle)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        """Swallow the idle item; the last one ends the session's fixtures."""
+        if self._idle is None:
+            return None
+        if item is self._idle:
+            if nextitem is None:
+                self._tear_down(item.session)
+            return True
+        self._idle.last_nodeid = item.nodeid
+        return None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """A worker that stops early (``-x``) never runs its last idle item: end the session's fixtures here."""
+        self._tear_down(session)
+
+    def _tear_down(self, session: pytest.Session) -> None:
+        idle = self._idle
+        if idle is None or not idle.last_nodeid:
+            return
+        # pytest ends session fixtures after the last item; for us that is the idle item, which nobody reports.
+        teardown: Any = session._setupstate
+        call = pytest.CallInfo.from_call(lambda: teardown.teardown_exact(None), when="teardown", reraise=None)
+        if call.excinfo is not None:
+            report = pytest.TestReport.from_item_and_call(idle, call)
+            session.config.hook.pytest_runtest_logreport(report=report)
+
+
+def _workerinput(config: pytest.Config) -> dict[str, Any]:
+    found: dict[str, Any] = getattr(config, "workerinput", {})
+    return found
+
+
+def _gpus_asked(items: list[pytest.Item]) -> dict[str, int | str]:
+    """Node id -> argument of its ``gpus`` marker; what is no whole number travels as text."""
+    asked: dict[str, int | str] = {}
+    for item in items:
+        marker = item.get_closest_marker(GPUS_MARKER)
+        if marker is not None:
+            value = marker.args[0] if len(marker.args) == 1 else marker.kwargs.get("n")
+            if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+                asked[item.nodeid] = value
+            else:
+                asked[item.nodeid] = f"gpus({', '.join(map(repr, marker.args))})"
+    return asked
+
+
+def worker_plugin() -> WorkerHooks:
+    """To be registered in every worker."""
+    return WorkerHooks()
