@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_modelrt.cluster.model import Object, Ref
+from pytest_modelrt.cluster.model import Object, Ownership, Ref
 from pytest_modelrt.diagnosis.model import Evidence
 from pytest_modelrt.journal.model import Stage
+from pytest_modelrt.plan.model import Campaign, Case
+
+if TYPE_CHECKING:
+    from pytest_modelrt.cluster.cluster import Cluster
 
 Observe = Callable[[str, dict[str, Any]], None]
 """``observe(what, data)``: tell the journal something that was seen on the way."""
@@ -50,6 +55,19 @@ class Ready:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class StackRequest:
+    """What a stack is made from; see the hook ``pytest_modelrt_make_stack``."""
+
+    case: Case
+    cluster: Cluster
+    campaign: Campaign
+    config_dir: Path
+    run_dir: Path
+    owner: Ownership
+    observe: Observe
+
+
 class Stack(Protocol):
     """One instance per case attempt."""
 
@@ -71,14 +89,20 @@ class Stack(Protocol):
     def collect(self, failure: StackFailure) -> Evidence:
         """Everything known about the case now; never raises because something is missing."""
 
-    def delete_service(self) -> Ready:
-        """Delete service, wait for its pods, delete the namespace, wait; leftovers are warnings."""
+    def delete_service(self, *, wait: bool = True) -> Ready:
+        """Delete service, wait for its pods, delete the namespace, wait; leftovers are warnings.
+
+        Without ``wait`` the service's deletion is only asked for: an interrupted run has seconds, the sweep the rest.
+        """
 
     def delete_runtime(self) -> Ready:
         """Delete the runtime."""
 
     def delete_model(self) -> Ready:
         """Delete the model and wait until it is gone."""
+
+    def live(self, stage: Stage) -> Object:
+        """The object that stage created, as last seen; empty when it created none."""
 
     def leftovers(self) -> list[Ref]:
         """What of ours is still there."""

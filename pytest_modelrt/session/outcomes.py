@@ -1,0 +1,80 @@
+"""What pytest says about a case: failed for the model's fault, error for anybody else's, wherever it was found."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from pytest_modelrt.journal.model import Outcome, Verdict
+from pytest_modelrt.session.run import Run
+from pytest_modelrt.stages.life import CaseLife
+
+LIFE = pytest.StashKey[CaseLife]()
+VERDICT = pytest.StashKey[Verdict]()
+REPORT_ATTRIBUTE = "modelrt_verdict"
+"""On the teardown report: the verdict as plain data, for the controller."""
+
+
+class Outcomes:
+    """Adjusts the reports of cases."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Put phase, location and verdict right."""
+        report = yield
+        life = item.stash.get(LIFE, None)
+        if life is None:
+            return report
+        if call.when == "teardown":
+            verdict = item.stash.get(VERDICT, None)
+            if verdict is not None:
+                setattr(report, REPORT_ATTRIBUTE, verdict.as_data())
+        elif life.record.ended is not None:
+            _place(report, item, life.record.ended.outcome)
+        elif call.excinfo is not None and not hasattr(report, "wasxfail"):
+            _note_body(life, report, call)
+        return report
+
+
+def properties(verdict: Verdict, *, vendor: str, model: str, gpus: int, tier: str, run_id: str) -> list[tuple[str, str]]:
+    """The properties of a case for JUnit: plain strings, because they travel between processes."""
+    values: dict[str, object] = {
+        "vendor": vendor,
+        "model": model,
+        "gpus": gpus,
+        "tier": tier,
+        "run_id": run_id,
+        "outcome": str(verdict.outcome),
+        "cause": verdict.cause,
+        "stage": verdict.stage,
+        "owner": verdict.owner,
+        "retries": verdict.retries or None,
+        **{f"{stage}_seconds": round(seconds, 1) for stage, seconds in verdict.stages.items()},
+        "warnings": "; ".join(verdict.warnings) or None,
+    }
+    return [(f"modelrt_{name}", str(value)) for name, value in values.items() if value is not None]
+
+
+def _place(report: pytest.TestReport, item: pytest.Item, outcome: Outcome) -> None:
+    """pytest tells failure and error apart by phase only: a model's fault counts as found in the call."""
+    if report.failed:
+        report.when = "call" if outcome is Outcome.FAILED else "setup"
+    elif report.skipped and isinstance(report.longrepr, tuple):
+        path, line, _ = item.location
+        report.longrepr = (path, (line or 0) + 1, report.longrepr[2])
+
+
+def _note_body(life: CaseLife, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """The test's own code ended the case."""
+    if report.skipped:
+        outcome = Outcome.SKIPPED
+    else:
+        outcome = Outcome.FAILED if call.when == "call" else Outcome.ERROR
+    text = call.excinfo.exconly(tryshort=True) if call.excinfo is not None else ""
+    life.note_body(outcome, " ".join(text.split())[:500])

@@ -1,0 +1,117 @@
+"""Ties one case attempt to its cluster, stack, probe and journal, and closes it with its verdict."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_modelrt.clock import ScaledClock, rfc3339, utc_now
+from pytest_modelrt.cluster.model import ClusterError, Ownership
+from pytest_modelrt.markers import overrides
+from pytest_modelrt.plan.model import Case
+from pytest_modelrt.session.outcomes import VERDICT, properties
+from pytest_modelrt.session.run import RUN, Run
+from pytest_modelrt.stacks.protocol import Observe, Stack, StackRequest
+from pytest_modelrt.stages.life import CaseLife, Surroundings
+
+if TYPE_CHECKING:
+    import httpx
+
+    from pytest_modelrt.cluster.cluster import Cluster
+    from pytest_modelrt.journal.writer import JournalWriter
+
+SIMULATOR_PATIENCE = 60.0
+"""Real seconds a worker waits for the kubeconfig of the simulated cluster the controller starts."""
+LIFETIME = timedelta(hours=12)
+"""After this a stranger's sweep may delete what we created."""
+
+_JOURNAL = pytest.StashKey["JournalWriter"]()
+
+
+def journal_of(config: pytest.Config) -> JournalWriter:
+    """This process's journal; opened when first asked for."""
+    from pytest_modelrt.journal.writer import JournalWriter
+
+    if _JOURNAL not in config.stash:
+        run = config.stash[RUN]
+        config.stash[_JOURNAL] = JournalWriter(run.directory, run.worker)
+    return config.stash[_JOURNAL]
+
+
+def connect(run: Run) -> Cluster:
+    """The cluster of this run; a simulated one may still be starting.
+
+    Raises:
+        ClusterError: no such cluster, or it does not answer.
+    """
+    from pytest_modelrt.cluster.cluster import Cluster
+
+    if run.kubeconfig is not None:
+        _await_file(run.kubeconfig)
+    return Cluster.connect(run.target(), run_id=run.run_id)
+
+
+def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
+    """The case attempt behind one test item."""
+    from pytest_modelrt.probes import probe_for
+
+    config = request.config
+    run = config.stash[RUN]
+    campaign = replace(run.campaign, **overrides(request.node))
+
+    def open_surroundings(observe: Observe) -> Surroundings:
+        cluster: Cluster = request.getfixturevalue("modelrt_cluster")
+        owner = Ownership(run.run_id, case.resource_name, rfc3339(utc_now() + LIFETIME))
+        order = StackRequest(case, cluster, campaign, run.settings.config, run.directory, owner, observe)
+        stack: Stack = config.hook.pytest_modelrt_make_stack(config=config, request=order)
+        return Surroundings(stack, cluster.clock, lambda *where: tunnel(cluster, *where))
+
+    return CaseLife(
+        case,
+        open_surroundings=open_surroundings,
+        probe=lambda: probe_for(case.probe),
+        journal=journal_of(config),
+        clock=ScaledClock(run.settings.speed if run.simulated else 1.0),
+        deadlines=campaign.deadlines,
+        interrupted=run.interrupted,
+        worker=run.worker,
+    )
+
+
+def finish(request: pytest.FixtureRequest, life: CaseLife) -> None:
+    """Pronounce the verdict, write it down, and leave it where the reports find it."""
+    run = request.config.stash[RUN]
+    case = life.case
+    verdict = life.finish()
+    journal_of(request.config).verdict(verdict)
+    request.node.stash[VERDICT] = verdict
+    tier = run.campaign.tier_of(case.gpus).name
+    request.node.user_properties += properties(
+        verdict, vendor=case.vendor, model=case.name, gpus=case.gpus, tier=tier, run_id=run.run_id
+    )
+
+
+def tunnel(cluster: Cluster, namespace: str, pod: str, port: int) -> AbstractContextManager[httpx.Client]:
+    """An HTTP client to a port of a pod."""
+    import httpx
+
+    return httpx.Client(
+        transport=cluster.tunnel(namespace, pod, port),
+        base_url=f"http://{pod}.{namespace}:{port}",
+        timeout=httpx.Timeout(60.0, connect=30.0),
+    )
+
+
+def _await_file(path: Path) -> None:
+    clock, never = ScaledClock(), threading.Event()
+    started = clock.monotonic()
+    while not path.is_file():
+        if clock.monotonic() - started > SIMULATOR_PATIENCE:
+            raise ClusterError(f"the simulated cluster did not start within {SIMULATOR_PATIENCE:.0f} s; see {path.parent}")
+        clock.wait(never, 0.05)

@@ -1,0 +1,132 @@
+"""Everything the platform shows about a case, in one go, before cleanup takes it away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pytest_modelrt.cluster.model import (
+    DEPLOYMENT,
+    EVENT,
+    NODE,
+    POD,
+    REPLICA_SET,
+    ClusterError,
+    Object,
+    Ref,
+)
+from pytest_modelrt.diagnosis.model import Evidence, PodSnapshot
+from pytest_modelrt.journal.model import Stage
+from pytest_modelrt.stacks.ome import pods
+from pytest_modelrt.stacks.ome.context import Context, dig, name_of
+from pytest_modelrt.stacks.ome.names import AGENT_LABEL, CONTROLLER_LABEL, SYSTEM_NAMESPACE
+from pytest_modelrt.stacks.ome.node_entries import NodeEntries, labels_of, read_entries
+from pytest_modelrt.stacks.protocol import StackFailure
+
+T = TypeVar("T")
+LOG_LINES = 2000
+"""Lines of a container's log that are read; the first traceback of a crash is well within."""
+AGENTS_READ = 4
+"""Agents whose logs are read: those of failed nodes first; all of them would be one long call per node."""
+
+
+@dataclass(slots=True)
+class Collector:
+    """Reads; what cannot be read is left out, and said in ``missing``."""
+
+    context: Context
+    missing: list[str] = field(default_factory=list)
+
+    def collect(self, failure: StackFailure, idle_seconds: float | None) -> Evidence:
+        """The evidence; ``waited``, exchanges and probe problem are the caller's."""
+        names, cluster = self.context.names, self.context.cluster
+        namespace = names.namespace.name
+        nodes = self._try(cluster.nodes, [])
+        entries = self._try(lambda: read_entries(cluster, names.model.name), NodeEntries())
+        in_service = failure.stage in (Stage.SERVICE, Stage.PROBE)
+        service_pods = self._try(lambda: cluster.list(POD, namespace), []) if in_service else []
+        return Evidence(
+            stage=failure.stage,
+            waited=0.0,
+            reason=failure.reason,
+            detail=failure.detail,
+            model=self._get(names.model),
+            runtime=self._get(names.runtime),
+            service=self._get(names.service),
+            events=tuple(self._events(in_service)),
+            pods=tuple(map(self._snapshot, service_pods)),
+            deployments=tuple(self._try(lambda: cluster.list(DEPLOYMENT, namespace), [])) if in_service else (),
+            replica_sets=tuple(self._try(lambda: cluster.list(REPLICA_SET, namespace), [])) if in_service else (),
+            node_entries=entries.own,
+            node_labels=labels_of(nodes, names.model.name),
+            nodes=tuple(nodes),
+            agents=tuple(agents := self._system_pods(AGENT_LABEL)),
+            agent_logs=self._agent_logs(agents, entries) if failure.stage is Stage.MODEL else {},
+            controllers=tuple(controllers := self._system_pods(CONTROLLER_LABEL)),
+            controller_log=self._controller_log(controllers) if in_service else "",
+            other_downloads={model: tuple(sorted(on)) for model, on in entries.others.items()},
+            nodes_wanted=self.context.nodes_wanted,
+            idle_seconds=idle_seconds,
+            history=tuple(self.context.history),
+        )
+
+    def _events(self, in_service: bool) -> list[Object]:
+        names, cluster = self.context.names, self.context.cluster
+        if in_service:
+            return self._try(lambda: cluster.list(EVENT, names.namespace.name), [])
+        model = names.model
+        return self._try(lambda: cluster.events(namespace="default", name=model.name, kind=model.resource.kind), [])
+
+    def _snapshot(self, pod: Object) -> PodSnapshot:
+        namespace, name = self.context.names.namespace.name, name_of(pod)
+        current, previous = {}, {}
+        for status in pods.container_statuses(pod):
+            container = str(status.get("name"))
+            if dig(status, "state", "waiting") is None or status.get("restartCount"):
+                current[container] = self._log(namespace, name, container)
+            if status.get("restartCount"):
+                previous[container] = self._log(namespace, name, container, previous=True)
+        return PodSnapshot(pod, logs=current, previous_logs=previous)
+
+    def _log(self, namespace: str, pod: str, container: str | None = None, *, previous: bool = False) -> str:
+        read = self.context.cluster.logs
+        return self._try(
+            lambda: read(namespace, pod, container, previous=previous, tail_lines=LOG_LINES, limit_bytes=1 << 19), ""
+        )
+
+    def _system_pods(self, selector: str) -> list[Object]:
+        return self._try(lambda: self.context.cluster.list(POD, SYSTEM_NAMESPACE, labels=selector), [])
+
+    def _agent_logs(self, agents: list[Object], entries: NodeEntries) -> dict[str, str]:
+        """Lines that name the model, from the agents most likely to say something."""
+        rank = {"Failed": 0, "Updating": 1, "Ready": 3}
+
+        def order(agent: Object) -> int:
+            return rank.get(str(entries.own.get(str(dig(agent, "spec", "nodeName")), {}).get("status")), 2)
+
+        found = {}
+        for agent in sorted(agents, key=order)[:AGENTS_READ]:
+            log = self._log(SYSTEM_NAMESPACE, name_of(agent))
+            lines = self._lines_about(log, self.context.names.model.name, self.context.case.hub_id)
+            if lines:
+                found[str(dig(agent, "spec", "nodeName") or name_of(agent))] = lines
+        return found
+
+    def _controller_log(self, controllers: list[Object]) -> str:
+        logs = (self._log(SYSTEM_NAMESPACE, name_of(pod)) for pod in controllers)
+        return "\n".join(filter(None, (self._lines_about(log, self.context.names.service.name) for log in logs)))
+
+    @staticmethod
+    def _lines_about(log: str, *words: str) -> str:
+        return "\n".join(line for line in log.splitlines() if any(word in line for word in words))
+
+    def _get(self, ref: Ref) -> Object | None:
+        return self._try(lambda: self.context.cluster.get(ref), None)
+
+    def _try(self, read: Callable[[], T], otherwise: T) -> T:
+        try:
+            return read()
+        except ClusterError as error:
+            self.missing.append(str(error))
+            return otherwise

@@ -1,0 +1,66 @@
+"""What can be known before touching the cluster: arithmetic, names, and whether the platform is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pytest_modelrt.cluster.model import CLUSTER_BASE_MODEL, RUN_ID, Object, Ref
+from pytest_modelrt.cluster.ownership import is_ours
+from pytest_modelrt.journal.model import Stage
+from pytest_modelrt.manifests.fit import weights_fit
+from pytest_modelrt.plan.model import Campaign, Hardware
+from pytest_modelrt.stacks.ome.context import Context, dig, label
+from pytest_modelrt.stacks.ome.files import CaseFiles
+from pytest_modelrt.stacks.protocol import Ready, StackFailure
+
+
+def check_before_touching(context: Context, files: CaseFiles, campaign: Campaign) -> Ready:
+    """Everything in order to begin.
+
+    Raises:
+        StackFailure: ``gpu-budget-exceeded`` with the arithmetic, or ``leftover-conflict`` with names and ages.
+        ClusterError: the platform's kinds are not served, or the API refuses us.
+    """
+    case = context.case
+    context.cluster.list(CLUSTER_BASE_MODEL, labels=f"{RUN_ID}={context.owner.run_id}")
+    hardware = _hardware(context, campaign.hardware)
+    why = weights_fit(case, hardware)
+    if why is None and case.serving.tensor_parallel > campaign.gpus_per_test:
+        why = f"{case.serving.tensor_parallel} GPUs asked, one test may hold {campaign.gpus_per_test}"
+    if why is not None:
+        raise StackFailure(Stage.PREFLIGHT, "arithmetic", why, cause="gpu-budget-exceeded")
+    _names_free(context)
+    return Ready(facts={"files": files.shown}, warnings=files.warnings)
+
+
+def _hardware(context: Context, planned: Hardware) -> Hardware:
+    """What the cluster's nodes say; what the campaign says where they cannot be read or have no GPUs."""
+    gpus = [count for count in context.cluster.allocatable_gpus().values() if count > 0]
+    if not gpus:
+        return planned
+    return replace(planned, nodes=len(gpus), gpus_per_node=max(gpus))
+
+
+def _names_free(context: Context) -> None:
+    taken = []
+    for ref in context.names.all():
+        obj = context.cluster.get(ref)
+        if obj is None:
+            continue
+        if is_ours(obj, context.owner.run_id) and dig(obj, "metadata", "deletionTimestamp"):
+            _await_own_deletion(context, ref)
+        elif not is_ours(obj, context.owner.run_id):
+            taken.append(_described(ref, obj))
+    if taken:
+        detail = "already there and not of this run: " + ", ".join(taken)
+        raise StackFailure(Stage.PREFLIGHT, "leftover-conflict", detail, cause="leftover-conflict")
+
+
+def _await_own_deletion(context: Context, ref: Ref) -> None:
+    """An earlier attempt of this run is still going away."""
+    context.cluster.wait_gone(ref, context.deadline(context.deadlines.model_gone))
+
+
+def _described(ref: Ref, obj: Object) -> str:
+    run = label(obj, RUN_ID)
+    return f"{ref} (since {dig(obj, 'metadata', 'creationTimestamp')}, {f'of run {run}' if run else 'not ours'})"

@@ -1,0 +1,127 @@
+"""OME behind the stack protocol: applies the files of the config tree and says when each object is as it should be."""
+
+from __future__ import annotations
+
+from pytest_modelrt.cluster.model import POD, Object, Ref
+from pytest_modelrt.diagnosis.model import Evidence
+from pytest_modelrt.journal.model import Stage
+from pytest_modelrt.stacks.ome import cleanup, pods
+from pytest_modelrt.stacks.ome.context import Context, name_of, relaxed
+from pytest_modelrt.stacks.ome.evidence import Collector
+from pytest_modelrt.stacks.ome.files import CaseFiles, read_files
+from pytest_modelrt.stacks.ome.model_wait import ModelWait
+from pytest_modelrt.stacks.ome.names import ENGINE, ENGINE_CONTAINER, ROUTER, Names
+from pytest_modelrt.stacks.ome.preflight import check_before_touching
+from pytest_modelrt.stacks.ome.repair import fit_runtime
+from pytest_modelrt.stacks.ome.service_wait import ServiceWait
+from pytest_modelrt.stacks.protocol import Endpoint, Ready, StackFailure, StackRequest
+
+
+class OmeStack:
+    """One case attempt on OME."""
+
+    def __init__(self, request: StackRequest) -> None:
+        case, campaign = request.case, request.campaign
+        self._request = request
+        self._files: CaseFiles | None = None
+        self._live: dict[Stage, Object] = {}
+        self._model_wait: ModelWait | None = None
+        self._context = Context(
+            case=case,
+            cluster=request.cluster,
+            names=Names.of(case.resource_name, case.runtime_name, case.resource_name, case.resource_name),
+            owner=request.owner,
+            deadlines=relaxed(campaign.deadlines, request.cluster.clock.speed),
+            observe=request.observe,
+            nodes_wanted=max(campaign.nodes_wanted, case.serving.nodes),
+            nodes_minimum=campaign.nodes_minimum,
+        )
+
+    @property
+    def files(self) -> CaseFiles:
+        """The files of the case."""
+        if self._files is None:
+            self._files = read_files(self._request.config_dir, self._context.case)
+            self._context.names = self._files.names
+        return self._files
+
+    def preflight(self) -> Ready:
+        """Files present and valid, GPUs enough, names free. Touches nothing."""
+        return check_before_touching(self._context, self.files, self._request.campaign)
+
+    def apply_model(self) -> Ready:
+        """Create the model and wait until the wanted nodes hold it."""
+        self._apply(self.files.model)
+        self._model_wait = ModelWait(self._context)
+        ready = self._model_wait.run()
+        self._refresh(Stage.MODEL, self._context.names.model)
+        return ready
+
+    def apply_runtime(self) -> Ready:
+        """Compare with the model as the platform now describes it, repair by policy, create."""
+        runtime, warnings = fit_runtime(
+            self._context, self.files, self._live.get(Stage.MODEL, {}), self._request.campaign.repair, self._request.run_dir
+        )
+        self._live[Stage.RUNTIME] = self._apply(runtime)
+        return Ready(warnings=warnings)
+
+    def apply_service(self) -> Ready:
+        """Namespace and service; wait until it is ready to be asked."""
+        self._apply(self.files.namespace)
+        self._apply(self.files.service)
+        ready = ServiceWait(self._context, engine_pods=self.files.engine_pods).run()
+        self._refresh(Stage.SERVICE, self._context.names.service)
+        return ready
+
+    def endpoint(self) -> Endpoint:
+        """The engine's pod (the leader of its group), and the router's where one is ready."""
+        namespace = self._context.names.namespace.name
+        ready = [pod for pod in self._context.cluster.list(POD, namespace) if pods.is_ready(pod)]
+        engine = next((p for p in ready if pods.component(p) == ENGINE and pods.is_leader(p)), None)
+        if engine is None:
+            raise StackFailure(Stage.PROBE, "engine-gone", f"no engine pod in {namespace} is ready any more")
+        router = next((p for p in ready if pods.component(p) == ROUTER), None)
+        return Endpoint(
+            namespace=namespace,
+            pod=name_of(engine),
+            port=pods.port_of(engine, ENGINE_CONTAINER),
+            served_name=self._context.case.hub_id,
+            router_pod=name_of(router) if router else None,
+            router_port=pods.port_of(router, ROUTER) if router else None,
+        )
+
+    def collect(self, failure: StackFailure) -> Evidence:
+        """Everything known now; what cannot be read is left out."""
+        idle = self._model_wait.idle_seconds if self._model_wait and failure.stage is Stage.MODEL else None
+        return Collector(self._context).collect(failure, idle)
+
+    def delete_service(self, *, wait: bool = True) -> Ready:
+        """Service, pods, namespace."""
+        return cleanup.delete_service(self._context, wait=wait)
+
+    def delete_runtime(self) -> Ready:
+        """The runtime."""
+        return cleanup.delete_runtime(self._context)
+
+    def delete_model(self) -> Ready:
+        """The model."""
+        return cleanup.delete_model(self._context)
+
+    def live(self, stage: Stage) -> Object:
+        """The object of a stage as last seen."""
+        return self._live.get(stage, {})
+
+    def leftovers(self) -> list[Ref]:
+        """What of ours is still there."""
+        return cleanup.leftovers(self._context)
+
+    def objects(self) -> list[Object]:
+        """What would be applied, in order."""
+        files = self.files
+        return [self._context.stamped(o) for o in (files.model, files.runtime, files.namespace, files.service)]
+
+    def _apply(self, obj: Object) -> Object:
+        return self._context.cluster.apply(self._context.stamped(obj))
+
+    def _refresh(self, stage: Stage, ref: Ref) -> None:
+        self._live[stage] = self._context.cluster.get(ref) or {}
