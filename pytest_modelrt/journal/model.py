@@ -6,8 +6,9 @@ Durations are cluster seconds from a monotonic clock, times RFC 3339 UTC.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from typing import Any, TypeVar
 
 SCHEMA = 1
 
@@ -68,6 +69,23 @@ class StageEvent:
     worker: str = "main"
     schema: int = SCHEMA
 
+    def as_data(self) -> dict[str, Any]:
+        """JSON-able; what is empty is left out."""
+        return {key: value for key, value in _plain(self).items() if value is not None and value != {}}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> StageEvent:
+        """The event of ``as_data``; unknown keys of later schemas are ignored.
+
+        Raises:
+            KeyError, ValueError, TypeError: not an event.
+        """
+        known = _known(cls, data)
+        stage = known.get("stage")
+        known["kind"] = EventKind(known["kind"])
+        known["stage"] = Stage(stage) if stage else None
+        return cls(**known)
+
 
 @dataclass(frozen=True, slots=True)
 class EvidenceLine:
@@ -104,6 +122,24 @@ class Verdict:
     """Measured: nodes_ready, nodes_failed, endpoint, answer, latency_ms, cached, restarts, pods, ..."""
     attempt: int = 1
 
+    def as_data(self) -> dict[str, Any]:
+        """JSON-able."""
+        return _plain(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Verdict:
+        """The verdict of ``as_data``; unknown keys of later schemas are ignored.
+
+        Raises:
+            KeyError, ValueError, TypeError: not a verdict.
+        """
+        known = _known(cls, data)
+        known["outcome"] = Outcome(known["outcome"])
+        known["stage"] = Stage(known["stage"]) if known.get("stage") else None
+        known["evidence"] = tuple(EvidenceLine(**_known(EvidenceLine, line)) for line in known.get("evidence", ()))
+        known["warnings"] = tuple(known.get("warnings", ()))
+        return cls(**known)
+
 
 @dataclass(frozen=True, slots=True)
 class RunInfo:
@@ -124,3 +160,42 @@ class RunInfo:
     limits: Mapping[str, int] = field(default_factory=dict)
     """Tier name -> cases at once; ``gpu_budget`` -> GPUs."""
     schema: int = SCHEMA
+
+    def as_data(self) -> dict[str, Any]:
+        """JSON-able."""
+        return _plain(self)
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> RunInfo:
+        """The run of ``as_data``; unknown keys of later schemas are ignored.
+
+        Raises:
+            KeyError, ValueError, TypeError: not a run.
+        """
+        known = _known(cls, data)
+        known["selection"] = tuple(known.get("selection", ()))
+        return cls(**known)
+
+
+_Record = TypeVar("_Record", StageEvent, Verdict, RunInfo, EvidenceLine)
+
+
+def _plain(record: StageEvent | Verdict | RunInfo) -> dict[str, Any]:
+    """A record as dictionaries, lists and plain values; mappings with enumerated keys get their words."""
+    return {key: _plain_value(value) for key, value in asdict(record).items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, StrEnum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): _plain_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(item) for item in value]
+    return value
+
+
+def _known(cls: type[_Record], data: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of ``data`` this version knows."""
+    names = {item.name for item in fields(cls)}
+    return {key: value for key, value in data.items() if key in names}
