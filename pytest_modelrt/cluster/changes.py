@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from pytest_modelrt.clock import Clock, Deadline
+from pytest_modelrt.clock import Clock
 from pytest_modelrt.cluster.api import Api, Stopped
 from pytest_modelrt.cluster.availability import FairDeadline
 from pytest_modelrt.cluster.model import Resource, Selection, WatchEvent
@@ -82,8 +82,3 @@ class Changes:
             return
         except Exception as error:  # whoever reads the queue must hear of it, or it waits for ever
             self._queue.put(error)
-
-
-def fair(api: Api, deadline: Deadline) -> FairDeadline:
-    """The deadline, its clock stopped while the API server is away."""
-    return FairDeadline(deadline, api.availability)

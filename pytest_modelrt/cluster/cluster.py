@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pytest_modelrt.clock import Clock, Deadline, ScaledClock
 from pytest_modelrt.cluster import objects
 from pytest_modelrt.cluster.api import Api
-from pytest_modelrt.cluster.availability import OutageHook
-from pytest_modelrt.cluster.changes import Changes, fair
+from pytest_modelrt.cluster.availability import FairDeadline, OutageHook
+from pytest_modelrt.cluster.changes import Changes
 from pytest_modelrt.cluster.connection import Connection, Query
 from pytest_modelrt.cluster.kinds import Kinds
 from pytest_modelrt.cluster.kubeconfig import resolve
@@ -57,7 +57,7 @@ class Cluster:
 
     def __init__(self, api: Api, info: ClusterInfo, run_id: str | None = None) -> None:
         self._api = api
-        self._kinds = Kinds(api)
+        self.kinds = Kinds(api)
         self.info = info
         self.clock: Clock = api.clock
         self.run_id = run_id
@@ -109,6 +109,10 @@ class Cluster:
     def outage_seconds(self) -> float:
         """Cluster seconds the API was away so far, the running outage included: what stopwatches should subtract."""
         return self._api.availability.outage_seconds
+
+    def fair(self, deadline: Deadline) -> FairDeadline:
+        """The deadline with its clock stopped while the API server is away; for loops around ``changes``."""
+        return FairDeadline(deadline, self._api.availability)
 
     def apply(self, obj: Object) -> Object:
         """Server-side apply as ``pytest-modelrt``; forced only over what is ours. Raises NotOurs, ApiError."""
@@ -204,7 +208,7 @@ class Cluster:
     ) -> Iterator[tuple[Resource, WatchEvent]]:
         """Several watches at once, in the order things arrive."""
         with self.changes(selections) as changes:
-            for change in changes.until(fair(self._api, deadline), stop):
+            for change in changes.until(self.fair(deadline), stop):
                 if change is not None:
                     yield change
 
@@ -222,7 +226,7 @@ class Cluster:
             return last or {}
         current: Object | None = None
         with self.changes([Selection(ref.resource, ref.namespace, name=ref.name)]) as changes:
-            for change in changes.until(fair(self._api, deadline)):
+            for change in changes.until(self.fair(deadline)):
                 if change is not None:
                     current = None if change[1].type == "DELETED" else change[1].object
                 last = current
@@ -329,7 +333,7 @@ class Cluster:
 
     def _own(self, obj: Object) -> Ref:
         """The reference of a manifest that carries our labels; raises NotOurs."""
-        ref = self._kinds.ref(obj)
+        ref = self.kinds.ref(obj)
         require_ours(obj, self.run_id, f"manifest of {ref}")
         return ref
 

@@ -45,8 +45,16 @@ class Kinds:
                 return resource
         raise ClusterError(f"the cluster serves no {kind} in {api_version}; is the platform installed?")
 
-    def served(self, api_version: str) -> list[Resource]:
-        """What the cluster serves under one group and version, subresources left out; empty when it has none."""
+    def groups(self) -> list[str]:
+        """Every ``apiVersion`` the cluster serves, of each group the preferred one."""
+        listed = self._api.call("GET", "/apis").get("groups") or []
+        return ["v1", *(group["preferredVersion"]["groupVersion"] for group in listed)]
+
+    def served(self, api_version: str, verbs: frozenset[str] = frozenset()) -> list[Resource]:
+        """What the cluster serves under one group and version with these verbs; empty when it has none.
+
+        Subresources are left out.
+        """
         group, _, version = api_version.rpartition("/")
         try:
             listed = self._api.call("GET", f"/apis/{api_version}" if group else f"/api/{version}")
@@ -57,5 +65,5 @@ class Kinds:
         return [
             Resource(group, version, item["name"], item["kind"], bool(item.get("namespaced")))
             for item in listed.get("resources") or []
-            if "/" not in item["name"]
+            if "/" not in item["name"] and verbs <= set(item.get("verbs") or ())
         ]
