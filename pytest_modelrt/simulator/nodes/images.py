@@ -1,0 +1,47 @@
+"""Images on the nodes: pulled once per node, by the scenario's word."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+from pytest_modelrt.clock import Clock
+from pytest_modelrt.simulator.scenario import Scenario
+
+
+class ImagePullError(Exception):
+    """The registry or the network refused; ``reason`` is what the container waits for (``ErrImagePull``)."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Images:
+    """Which node has which image."""
+
+    def __init__(self, scenario: Scenario, clock: Clock) -> None:
+        self._scenario = scenario
+        self._clock = clock
+        self._present: set[tuple[str, str]] = set()
+        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def present(self, node: str, image: str) -> bool:
+        """Whether the node has the image."""
+        return (node, image) in self._present
+
+    async def pull(self, node: str, image: str) -> float:
+        """Fetch the image; returns the cluster seconds it took. Two pods that need it share one pull.
+
+        Raises:
+            ImagePullError: the scenario says it cannot be had.
+        """
+        script = self._scenario.image(image)
+        started = self._clock.monotonic()
+        async with self._locks[node, image]:
+            if not self.present(node, image):
+                await self._clock.asleep(script.seconds)
+                if script.error:
+                    raise ImagePullError(script.reason, script.error)
+                self._present.add((node, image))
+        return self._clock.monotonic() - started
