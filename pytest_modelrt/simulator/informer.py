@@ -59,11 +59,15 @@ class Informer:
         self._indices: dict[str, dict[Hashable, dict[Key, Object]]] = {}
         self._version = ""
 
-    def on_change(self, handler: Handler) -> None:
-        """Call ``handler`` for every change from now on, and once per object already known."""
+    def on_change(self, handler: Handler) -> Callable[[], None]:
+        """Call ``handler`` for every change from now on, and once per object already known.
+
+        Returns a function that ends it.
+        """
         self._handlers.append(handler)
         for obj in list(self.cache.values()):
             handler("ADDED", obj, None)
+        return lambda: self._handlers.remove(handler)
 
     def add_index(self, name: str, indexer: Indexer) -> None:
         """Keep objects findable by the values ``indexer`` returns; call before ``run``."""
@@ -141,7 +145,7 @@ class Informer:
         else:
             self.cache[key] = obj
             self._index(key, obj, add=True)
-        for handler in self._handlers:
+        for handler in tuple(self._handlers):
             try:
                 handler(kind, obj, old)
             except Exception:

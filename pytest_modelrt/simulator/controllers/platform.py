@@ -134,8 +134,11 @@ class Platform:
     clock: Clock
     profile: Profile = CURRENT
     informers: Informers = field(init=False)
+    started: float = field(init=False)
+    """Cluster time of the start."""
 
     def __post_init__(self) -> None:
+        self.started = self.clock.monotonic()
         self.informers = Informers(self.client.as_component("modelrt-informers"))
 
     def events(self, component: str) -> Events:

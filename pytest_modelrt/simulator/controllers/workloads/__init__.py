@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 from pytest_modelrt.simulator.controllers.platform import Platform, run_all
 from pytest_modelrt.simulator.controllers.workloads.daemonset import DaemonSetController
 from pytest_modelrt.simulator.controllers.workloads.deployment import DeploymentController
 from pytest_modelrt.simulator.controllers.workloads.leaderworkerset import LeaderWorkerSetController
 from pytest_modelrt.simulator.controllers.workloads.replicaset import ReplicaSetController
 
-CONTROLLERS = {
+
+class Controller(Protocol):
+    """What all of them are to their starter."""
+
+    async def run(self) -> None:
+        """Reconcile until cancelled."""
+
+
+CONTROLLERS: dict[str, Callable[[Platform], Controller]] = {
     "deployments": DeploymentController,
     "replicasets": ReplicaSetController,
     "daemonsets": DaemonSetController,

@@ -1,0 +1,1 @@
+"""The model agent: one per node, downloads models and says how far it is."""

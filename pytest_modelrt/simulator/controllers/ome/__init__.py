@@ -1,0 +1,1 @@
+"""What the OME controller manager does: base models, inference services, admission."""
