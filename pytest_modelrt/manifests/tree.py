@@ -156,6 +156,9 @@ class ConfigTree:
 
     def files(self) -> Iterator[Path]:
         """All YAML files in path order, hidden directories left out."""
+        if self.root.is_file():
+            yield self.root
+            return
         for directory, names, files in os.walk(self.root):
             names[:] = sorted(name for name in names if not name.startswith("."))
             for name in sorted(files):
