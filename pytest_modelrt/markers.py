@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from pytest_modelrt.options import REPAIR_POLICIES
 from pytest_modelrt.plan.model import Plan
 
 MARKER = "modelrt"
-_OVERRIDABLE = {"nodes_wanted": int, "repair": str}
+_POSSIBLE: dict[str, Callable[[Any], bool]] = {
+    "nodes_wanted": lambda value: isinstance(value, int) and value >= 1,
+    "repair": lambda value: value in REPAIR_POLICIES,
+}
 
 
 def register(config: pytest.Config, plan: Plan) -> None:
@@ -42,11 +46,10 @@ def overrides(item: pytest.Item) -> dict[str, Any]:
     if marker is None:
         return {}
     for name, value in marker.kwargs.items():
-        expected = _OVERRIDABLE.get(name)
-        if expected is None or marker.args:
-            known = ", ".join(sorted(_OVERRIDABLE))
-            raise pytest.UsageError(f"{item.nodeid}: marker {MARKER} takes {known} by name, not {name!r}")
-        possible = value in REPAIR_POLICIES if name == "repair" else isinstance(value, expected) and value >= 1
-        if not possible:
+        if name not in _POSSIBLE:
+            raise pytest.UsageError(f"{item.nodeid}: marker {MARKER} has no {name!r}, only {', '.join(_POSSIBLE)}")
+        if not _POSSIBLE[name](value):
             raise pytest.UsageError(f"{item.nodeid}: marker {MARKER}: {name}={value!r} is not possible")
+    if marker.args:
+        raise pytest.UsageError(f"{item.nodeid}: marker {MARKER} takes its settings by name")
     return dict(marker.kwargs)

@@ -123,7 +123,9 @@ OPTIONS = (
         "(then in ~/.kube/config)",
         metavar="NAME",
     ),
-    Option("reports", "Folder for pages and run directories", metavar="DIR", is_path=True, default_text="campaign.yaml"),
+    Option(
+        "reports", "Folder for pages and run directories", metavar="DIR", is_path=True, default_text="campaign.yaml"
+    ),
     Option(
         "run-id",
         "Name of this run, on every object and in every page",
@@ -180,7 +182,7 @@ OPTIONS = (
         choices=ORDERS,
         default_text="plan",
     ),
-    Option("dry-run", "Print order, tiers, GPUs, objects and repairs of the selected cases; touch nothing", switch=True),
+    Option("dry-run", "Only print order, tiers, GPUs, objects and repairs of the selected cases", switch=True),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
 

@@ -6,13 +6,16 @@ import pytest
 
 from pytest_modelrt import fixtures, markers
 from pytest_modelrt.options import resolve
+from pytest_modelrt.scheduling.worker import WorkerHooks
 from pytest_modelrt.session.collection import Collection
 from pytest_modelrt.session.controller import Controller
 from pytest_modelrt.session.dry_run import DryRun, keep_to_one_process
 from pytest_modelrt.session.interrupt import Interrupts
 from pytest_modelrt.session.outcomes import Outcomes
 from pytest_modelrt.session.run import RUN, is_worker, open_run
+from pytest_modelrt.session.target import describe
 from pytest_modelrt.session.terminal import Terminal
+from pytest_modelrt.stacks.protocol import Stack, StackRequest
 
 
 def activate(config: pytest.Config) -> None:
@@ -33,8 +36,28 @@ def activate(config: pytest.Config) -> None:
         keep_to_one_process(config)
         register(DryRun(config, run), "modelrt-dry-run")
         return
-    register(Outcomes(config, run), "modelrt-outcomes")
+    register(DefaultStack(), "modelrt-default-stack")
+    register(Outcomes(), "modelrt-outcomes")
     register(Interrupts(run), "modelrt-interrupts")
-    if not is_worker(config):
-        register(Controller(config, run), "modelrt-controller")
-        register(Terminal(config, run), "modelrt-terminal")
+    if is_worker(config):
+        register(WorkerHooks(), "modelrt-worker")
+        return
+    target = describe(run)
+    controller = Controller(config, run, target)
+    register(controller, "modelrt-controller")
+    register(Terminal(run, target, controller), "modelrt-terminal")
+    if config.pluginmanager.hasplugin("xdist"):
+        from pytest_modelrt.scheduling.xdist import controller_plugin
+
+        register(controller_plugin(), "modelrt-xdist")
+
+
+class DefaultStack:
+    """OME, unless another plugin makes the stack."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_modelrt_make_stack(self, request: StackRequest) -> Stack:
+        """The OME stack."""
+        from pytest_modelrt.stacks.ome import OmeStack
+
+        return OmeStack(request)

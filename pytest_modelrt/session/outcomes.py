@@ -7,7 +7,7 @@ from collections.abc import Generator
 import pytest
 
 from pytest_modelrt.journal.model import Outcome, Verdict
-from pytest_modelrt.session.run import Run
+from pytest_modelrt.plan.model import Case
 from pytest_modelrt.stages.life import CaseLife
 
 LIFE = pytest.StashKey[CaseLife]()
@@ -18,9 +18,6 @@ REPORT_ATTRIBUTE = "modelrt_verdict"
 
 class Outcomes:
     """Adjusts the reports of cases."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -42,12 +39,12 @@ class Outcomes:
         return report
 
 
-def properties(verdict: Verdict, *, vendor: str, model: str, gpus: int, tier: str, run_id: str) -> list[tuple[str, str]]:
+def properties(verdict: Verdict, case: Case, *, tier: str, run_id: str) -> list[tuple[str, str]]:
     """The properties of a case for JUnit: plain strings, because they travel between processes."""
     values: dict[str, object] = {
-        "vendor": vendor,
-        "model": model,
-        "gpus": gpus,
+        "vendor": case.vendor,
+        "model": case.name,
+        "gpus": case.gpus,
         "tier": tier,
         "run_id": run_id,
         "outcome": str(verdict.outcome),
@@ -72,9 +69,7 @@ def _place(report: pytest.TestReport, item: pytest.Item, outcome: Outcome) -> No
 
 def _note_body(life: CaseLife, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
     """The test's own code ended the case."""
-    if report.skipped:
-        outcome = Outcome.SKIPPED
-    else:
-        outcome = Outcome.FAILED if call.when == "call" else Outcome.ERROR
+    blamed = Outcome.FAILED if call.when == "call" else Outcome.ERROR
+    outcome = Outcome.SKIPPED if report.skipped else blamed
     text = call.excinfo.exconly(tryshort=True) if call.excinfo is not None else ""
     life.note_body(outcome, " ".join(text.split())[:500])

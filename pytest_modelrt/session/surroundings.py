@@ -14,7 +14,7 @@ import pytest
 from pytest_modelrt.clock import ScaledClock, rfc3339, utc_now
 from pytest_modelrt.cluster.model import ClusterError, Ownership
 from pytest_modelrt.markers import overrides
-from pytest_modelrt.plan.model import Case
+from pytest_modelrt.plan.model import Campaign, Case
 from pytest_modelrt.session.outcomes import VERDICT, properties
 from pytest_modelrt.session.run import RUN, Run
 from pytest_modelrt.stacks.protocol import Observe, Stack, StackRequest
@@ -67,9 +67,7 @@ def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
 
     def open_surroundings(observe: Observe) -> Surroundings:
         cluster: Cluster = request.getfixturevalue("modelrt_cluster")
-        owner = Ownership(run.run_id, case.resource_name, rfc3339(utc_now() + LIFETIME))
-        order = StackRequest(case, cluster, campaign, run.settings.config, run.directory, owner, observe)
-        stack: Stack = config.hook.pytest_modelrt_make_stack(config=config, request=order)
+        stack = make_stack(config, cluster, case, campaign, observe)
         return Surroundings(stack, cluster.clock, lambda *where: tunnel(cluster, *where))
 
     return CaseLife(
@@ -84,6 +82,30 @@ def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
     )
 
 
+def make_stack(config: pytest.Config, cluster: Cluster, case: Case, campaign: Campaign, observe: Observe) -> Stack:
+    """The stack for one case attempt."""
+    run = config.stash[RUN]
+    owner = Ownership(run.run_id, case.resource_name, rfc3339(utc_now() + LIFETIME))
+    request = StackRequest(case, cluster, campaign, run.settings.config, run.directory, owner, observe)
+    stack: Stack = config.hook.pytest_modelrt_make_stack(config=config, request=request)
+    return stack
+
+
+def remove_case(config: pytest.Config, cluster: Cluster, case: Case) -> None:
+    """Remove what a crashed case left, in the order of its cleanup.
+
+    Raises:
+        ClusterError: something stays; says what.
+    """
+    stack = make_stack(config, cluster, case, config.stash[RUN].campaign, lambda what, data: None)
+    stack.delete_service()
+    stack.delete_runtime()
+    stack.delete_model()
+    left = stack.leftovers()
+    if left:
+        raise ClusterError("still there: " + ", ".join(map(str, left)))
+
+
 def finish(request: pytest.FixtureRequest, life: CaseLife) -> None:
     """Pronounce the verdict, write it down, and leave it where the reports find it."""
     run = request.config.stash[RUN]
@@ -92,9 +114,7 @@ def finish(request: pytest.FixtureRequest, life: CaseLife) -> None:
     journal_of(request.config).verdict(verdict)
     request.node.stash[VERDICT] = verdict
     tier = run.campaign.tier_of(case.gpus).name
-    request.node.user_properties += properties(
-        verdict, vendor=case.vendor, model=case.name, gpus=case.gpus, tier=tier, run_id=run.run_id
-    )
+    request.node.user_properties += properties(verdict, case, tier=tier, run_id=run.run_id)
 
 
 def tunnel(cluster: Cluster, namespace: str, pod: str, port: int) -> AbstractContextManager[httpx.Client]:
@@ -113,5 +133,5 @@ def _await_file(path: Path) -> None:
     started = clock.monotonic()
     while not path.is_file():
         if clock.monotonic() - started > SIMULATOR_PATIENCE:
-            raise ClusterError(f"the simulated cluster did not start within {SIMULATOR_PATIENCE:.0f} s; see {path.parent}")
+            raise ClusterError(f"no simulated cluster after {SIMULATOR_PATIENCE:.0f} s; see {path.parent}")
         clock.wait(never, 0.05)

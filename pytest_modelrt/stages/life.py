@@ -6,7 +6,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import httpx
@@ -188,6 +188,7 @@ class CaseLife:
             seconds = self._note_time(stage, started)
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 self.record.interrupted = stage
+                self._interrupted.set()
             detail = "".join(traceback.format_exception_only(error)).strip()
             self._write(EventKind.STAGE_FINISHED, stage, seconds=seconds, data={"ok": False, "error": detail})
             raise
@@ -235,6 +236,8 @@ class CaseLife:
             ProbeExchange(e.method, e.url, e.request, e.status, e.response, e.seconds, e.error)
             for e in result.exchanges
         )
+        for exchange in self._exchanges:
+            self._observe("request", asdict(exchange))
         if result.problem is not None:
             self._problem = result.problem
             raise StackFailure(Stage.PROBE, "probe", result.detail or result.problem)
@@ -279,12 +282,17 @@ class CaseLife:
         seconds: float | None = None,
         data: dict[str, Any] | None = None,
     ) -> None:
-        self._journal.record(
-            StageEvent(
-                time=rfc3339(utc_now()), kind=kind, case=self.case.id, attempt=self.record.attempt, stage=stage,
-                seconds=None if seconds is None else round(seconds, 3), data=data or {}, worker=self._worker,
-            )  # fmt: skip
+        event = StageEvent(
+            time=rfc3339(utc_now()),
+            kind=kind,
+            case=self.case.id,
+            attempt=self.record.attempt,
+            stage=stage,
+            seconds=None if seconds is None else round(seconds, 3),
+            data=data or {},
+            worker=self._worker,
         )
+        self._journal.record(event)
 
 
 def refusal_of(error: ClusterError) -> Refusal:

@@ -9,7 +9,6 @@ from typing import TypeVar
 from pytest_modelrt.cluster.model import (
     DEPLOYMENT,
     EVENT,
-    NODE,
     POD,
     REPLICA_SET,
     ClusterError,
@@ -42,10 +41,10 @@ class Collector:
         """The evidence; ``waited``, exchanges and probe problem are the caller's."""
         names, cluster = self.context.names, self.context.cluster
         namespace = names.namespace.name
-        nodes = self._try(cluster.nodes, [])
+        nodes: list[Object] = self._try(cluster.nodes, [])
         entries = self._try(lambda: read_entries(cluster, names.model.name), NodeEntries())
         in_service = failure.stage in (Stage.SERVICE, Stage.PROBE)
-        service_pods = self._try(lambda: cluster.list(POD, namespace), []) if in_service else []
+        service_pods: list[Object] = self._try(lambda: cluster.list(POD, namespace), []) if in_service else []
         return Evidence(
             stage=failure.stage,
             waited=0.0,

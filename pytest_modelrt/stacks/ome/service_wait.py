@@ -117,7 +117,8 @@ class ServiceWait:
             return
         self._events.add(key)
         self.context.saw(f"event {key}")
-        ours = involved.get("kind") == INFERENCE_SERVICE.kind and involved.get("name") == self.context.names.service.name
+        service = self.context.names.service
+        ours = (involved.get("kind"), involved.get("name")) == (service.resource.kind, service.name)
         if ours and reason in TERMINAL_EVENTS:
             raise StackFailure(Stage.SERVICE, "terminal-event", f"{reason}: {message}")
 
@@ -151,7 +152,8 @@ class ServiceWait:
             return None
         self._engine_ready_at = None
         if now >= self._limit:
-            raise StackFailure(Stage.SERVICE, "deadline", f"not ready after {now - self._started:.0f} s: {self._condition}")
+            detail = f"not ready after {now - self._started:.0f} s: {self._condition or 'no condition'}"
+            raise StackFailure(Stage.SERVICE, "deadline", detail)
         if not self.workloads and not self.pods and now - self._started >= self.context.deadlines.reconcile:
             raise StackFailure(Stage.SERVICE, "not-reconciled", f"no workload {now - self._started:.0f} s after apply")
         return None

@@ -59,9 +59,8 @@ class OmeStack:
 
     def apply_runtime(self) -> Ready:
         """Compare with the model as the platform now describes it, repair by policy, create."""
-        runtime, warnings = fit_runtime(
-            self._context, self.files, self._live.get(Stage.MODEL, {}), self._request.campaign.repair, self._request.run_dir
-        )
+        model, policy = self._live.get(Stage.MODEL, {}), self._request.campaign.repair
+        runtime, warnings = fit_runtime(self._context, self.files, model, policy, self._request.run_dir)
         self._live[Stage.RUNTIME] = self._apply(runtime)
         return Ready(warnings=warnings)
 

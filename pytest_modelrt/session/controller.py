@@ -1,0 +1,189 @@
+"""The controller's side of a run: begins it when the first case is known, keeps the account, cleans up at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_modelrt import __version__
+from pytest_modelrt.clock import rfc3339, utc_now
+from pytest_modelrt.cluster.model import ClusterError
+from pytest_modelrt.journal.files import JournalError
+from pytest_modelrt.journal.model import EventKind, RunInfo, StageEvent, Verdict
+from pytest_modelrt.journal.reader import read_run
+from pytest_modelrt.journal.rundir import create_run, finish_run
+from pytest_modelrt.scheduling.estimates import estimate
+from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.session.ledger import Ledger
+from pytest_modelrt.session.outcomes import REPORT_ATTRIBUTE
+from pytest_modelrt.session.run import WORKER_INPUT, Run
+from pytest_modelrt.session.simulated import SimulatedCluster
+from pytest_modelrt.session.surroundings import connect, journal_of, remove_case
+from pytest_modelrt.session.target import Target
+
+if TYPE_CHECKING:
+    from pytest_modelrt.cluster.cluster import Cluster
+    from pytest_modelrt.cluster.sweep import Swept
+
+CLUSTER_FAILED = 70
+"""Exit status of a run in which the cluster, not the models, failed (EX_SOFTWARE of sysexits, outside pytest's 0-5)."""
+
+
+class Controller:
+    """Hooks of the process that sees every report: the only one, or xdist's controller."""
+
+    def __init__(self, config: pytest.Config, run: Run, target: Target) -> None:
+        self.ledger = Ledger(run.plan.by_id())
+        self.swept: Swept | None = None
+        self.sweep_trouble = ""
+        self.info: RunInfo | None = None
+        self._config = config
+        self._run = run
+        self._target = target
+        self._simulator = SimulatedCluster(run) if run.simulated else None
+        self._cluster: Cluster | None = None
+
+    # -------------------------------------------------------------------------------------------- beginning
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker which run it is part of."""
+        node.workerinput[WORKER_INPUT] = {"run_id": self._run.run_id, "directory": str(self._run.directory)}
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """The first worker knows its tests: the cluster can start while the others still collect."""
+        self._begin(ids)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        """Hand out cases only when their GPUs are free."""
+        from pytest_modelrt.scheduling.xdist import make_scheduler
+
+        run = self._run
+        return make_scheduler(
+            config,
+            log,
+            plan=run.plan,
+            campaign=run.campaign,
+            order=run.settings.order,
+            estimates=estimate(run.plan.cases, run.campaign),
+            on_first_collection=self._begin,
+            cleanup=lambda case_id: remove_case(self._config, self._connected(), run.plan.by_id()[case_id]),
+        )
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_auto_num_workers(self) -> int | None:
+        """``-n auto``: as many as the limits let run at once; simulated, the processors count."""
+        from pytest_modelrt.scheduling.xdist import auto_num_workers
+
+        return None if self._run.simulated else auto_num_workers(self._run.campaign)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Without xdist the order of the run is the order of the items."""
+        from pytest_modelrt.session.order import in_order
+
+        items[:] = in_order(items, self._run.plan, self._run.campaign, Order(self._run.settings.order))
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Without xdist: the tests are known."""
+        if session.items:
+            self._begin([item.nodeid for item in session.items])
+
+    def _begin(self, nodeids: list[str]) -> None:
+        if self.info is not None or not self.ledger.select(nodeids):
+            return
+        run, campaign = self._run, self._run.campaign
+        self.info = RunInfo(
+            run_id=run.run_id,
+            started=rfc3339(utc_now()),
+            cluster=self._target.text,
+            simulated=self._target.simulated,
+            speed=self._target.speed,
+            version=__version__,
+            selection=self.ledger.selected,
+            workers=self._config.getoption("numprocesses", None) or 1,
+            limits={**{tier.name: tier.limit for tier in campaign.tiers}, "gpu_budget": campaign.gpu_budget},
+        )
+        try:
+            create_run(run.reports, self.info)
+        except JournalError as error:
+            self.info = None
+            raise pytest.UsageError(str(error)) from None
+        self._write(EventKind.RUN_STARTED)
+        if self._simulator is not None:
+            self._simulator.start()
+
+    # ---------------------------------------------------------------------------------------------- account
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """A test was handed out."""
+        self.ledger.start(nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a verdict from the teardown report."""
+        data = getattr(report, REPORT_ATTRIBUTE, None)
+        if data is not None:
+            self._take(Verdict.from_data(data))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
+        """A worker died: its case gets a verdict all the same."""
+        verdict = self.ledger.lost(crashitem, str(getattr(getattr(report.node, "gateway", None), "id", "?")))
+        if verdict is not None:
+            journal_of(self._config).verdict(verdict)
+            self._take(verdict)
+
+    def _take(self, verdict: Verdict) -> None:
+        self.ledger.verdicts[verdict.case] = verdict
+        self._config.hook.pytest_modelrt_verdict(config=self._config, verdict=verdict)
+
+    # --------------------------------------------------------------------------------------------------- end
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """All workers are gone: close the account, sweep, write the end of the run."""
+        if self.info is None:
+            return
+        try:
+            self._judge_the_rest()
+            self._sweep()
+        finally:
+            if self._simulator is not None:
+                self._simulator.stop()
+        if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and self.ledger.cluster_failed:
+            session.exitstatus = CLUSTER_FAILED
+        self._write(EventKind.RUN_FINISHED)
+        self.info = finish_run(self._run.directory, self.info, int(session.exitstatus))
+
+    def pytest_unconfigure(self) -> None:
+        """The last chance to stop what we started."""
+        if self._simulator is not None:
+            self._simulator.stop()
+
+    def _judge_the_rest(self) -> None:
+        known = read_run(self._run.directory).verdicts
+        for verdict in self.ledger.unjudged(known):
+            if verdict.case not in known:
+                journal_of(self._config).verdict(verdict)
+            self._take(verdict)
+
+    def _sweep(self) -> None:
+        """Delete what carries our run id; what cannot be deleted is named at the end of the output."""
+        from pytest_modelrt.cluster.sweep import Wanted, sweep
+
+        try:
+            self.swept = sweep(self._connected(), Wanted(run_id=self._run.run_id))
+        except ClusterError as error:
+            self.sweep_trouble = str(error)
+
+    def _connected(self) -> Cluster:
+        if self._cluster is None:
+            self._cluster = connect(self._run)
+        return self._cluster
+
+    def _write(self, kind: EventKind) -> None:
+        journal_of(self._config).record(StageEvent(time=rfc3339(utc_now()), kind=kind))

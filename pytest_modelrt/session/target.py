@@ -1,0 +1,43 @@
+"""Which cluster this run is on, as far as the configuration tells, without contact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from pytest_modelrt.cluster.kubeconfig import resolve
+from pytest_modelrt.cluster.model import ClusterError
+from pytest_modelrt.session.run import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """For the header and the run record."""
+
+    text: str
+    simulated: bool
+    speed: float
+
+
+def describe(run: Run) -> Target:
+    """The cluster of this run.
+
+    Raises:
+        pytest.UsageError: the kubeconfig named cannot be used.
+    """
+    if run.simulated:
+        settings = run.settings
+        scenario = f", scenario {settings.scenario}" if settings.scenario else ""
+        return Target(f"simulated, started for this run (speed {settings.speed:g}, seed {settings.seed}{scenario})",
+                      simulated=True, speed=settings.speed)  # fmt: skip
+    target = run.target()
+    if target.in_cluster:
+        return Target("the cluster this pod runs in", simulated=False, speed=1.0)
+    try:
+        found = resolve(target)
+    except ClusterError as error:
+        raise pytest.UsageError(str(error)) from None
+    kind = "simulated" if found.simulator is not None else "REAL"
+    text = f"{kind}, server {found.server}, context {found.context}"
+    return Target(text, simulated=found.simulator is not None, speed=found.speed)

@@ -1,0 +1,50 @@
+"""What the plugin says in the terminal: the header, and at the end what is not in pytest's own lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_modelrt.session.run import Run
+from pytest_modelrt.session.target import Target
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from pytest_modelrt.session.controller import Controller
+
+
+class Terminal:
+    """Header and summary of an active run."""
+
+    def __init__(self, run: Run, target: Target, controller: Controller) -> None:
+        self._run = run
+        self._target = target
+        self._controller = controller
+
+    def pytest_report_header(self) -> list[str]:
+        """Cluster, limits, run."""
+        campaign = self._run.campaign
+        tiers = ", ".join(f"{tier.name} {tier.limit}" for tier in campaign.tiers)
+        return [
+            f"modelrt: cluster {self._target.text}",
+            f"modelrt: limits {tiers} cases at once, {campaign.gpu_budget} GPUs; repair {campaign.repair}",
+            f"modelrt: run {self._run.run_id}, pages in {self._run.reports}",
+        ]
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """Outcomes with causes, and what cleanup could not remove."""
+        controller = self._controller
+        if controller.info is None:
+            return
+        write = terminalreporter.write_line
+        missing = controller.ledger.never_started
+        swept = controller.swept
+        if missing:
+            terminalreporter.section("modelrt: never started")
+            write(", ".join(missing))
+        if controller.sweep_trouble:
+            write(f"modelrt: not swept: {controller.sweep_trouble}; run: modelrt sweep --run-id {self._run.run_id}")
+        elif swept is not None and swept.deleted:
+            write(f"modelrt: swept at the end: {', '.join(map(str, swept.deleted))}")
+        for leftover in swept.leftovers if swept is not None else ():
+            write(f"modelrt: LEFT BEHIND: {leftover.ref}: {leftover.why}; look: {leftover.command}", red=True)
