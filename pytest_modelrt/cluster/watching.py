@@ -35,8 +35,10 @@ Tell = Callable[[WatchEvent | None], None]
 class Watcher:
     """Follows one selection until closed; ``run`` blocks, ``close`` may come from any thread."""
 
-    def __init__(self, api: Api, selection: Selection, tell: Tell) -> None:
+    def __init__(self, api: Api, selection: Selection, tell: Tell, *, silence: float | None = None) -> None:
         self._api = api
+        self._silence = silence or max(SILENCE / api.clock.speed, SHORTEST_SILENCE)
+        """Real seconds."""
         self._selection = selection
         self._tell = tell
         self._known: dict[tuple[str, str], Object] = {}
@@ -92,7 +94,6 @@ class Watcher:
 
     def _stream(self, version: str) -> str:
         """Follow one connection; returns the version to go on from, empty to list again."""
-        clock = self._api.clock
         request = Request(
             "GET",
             collection_path(self._selection.resource, self._selection.namespace),
@@ -104,7 +105,7 @@ class Watcher:
                 "labelSelector": self._selection.labels,
                 "fieldSelector": self._selection.field_selector(),
             },
-            read_timeout=max(SILENCE / clock.speed, SHORTEST_SILENCE),
+            read_timeout=self._silence,
         )
         try:
             response = self._api.stream(request, self._stop)
