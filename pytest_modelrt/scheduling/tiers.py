@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,7 +99,7 @@ class TierScheduling:
         """A worker has collected: it is used if it knows the same tests, in whatever order."""
         if sorted(collection) != sorted(self._collection):
             self._unusable.add(node)
-            warnings.warn(f"{node.gateway.id} collected other tests than the first worker: not used", stacklevel=2)
+            self._say(f"{node.gateway.id} collected other tests than the first worker: not used")
             node.shutdown()
             return
         self._announced[node] = list(collection)
@@ -173,6 +172,11 @@ class TierScheduling:
             node.notify_inproc("runtest_protocol_complete", node=node, item_index=WAKE, duration=0)
 
         self._quarantine.begin(case, wake)
+
+    def _say(self, text: str) -> None:
+        dsession = self.config.pluginmanager.getplugin("dsession")
+        if dsession is not None:
+            dsession.report_line(f"\n{text}")
 
     def _give_up(self, job: Job, reason: str) -> None:
         for test in job.tests:

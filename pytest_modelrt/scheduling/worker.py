@@ -83,6 +83,7 @@ class WorkerHooks:
         call = pytest.CallInfo.from_call(lambda: teardown.teardown_exact(None), when="teardown", reraise=None)
         if call.excinfo is not None:
             report = pytest.TestReport.from_item_and_call(idle, call)
+            report.nodeid = idle.nodeid
             session.config.hook.pytest_runtest_logreport(report=report)
 
 
