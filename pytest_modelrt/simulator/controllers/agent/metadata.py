@@ -8,8 +8,9 @@ from pytest_modelrt.simulator.controllers.profile import Profile
 from pytest_modelrt.simulator.hub import HubRepo
 
 _V013 = """
-baichuan bert chatglm cohere command-r dbrx deepseek_v3 deepseek_vl_v2 exaone gemma gemma2 internlm internlm2 janus kimi_k2
-llama llama4 llava minicpm minicpm3 mistral mixtral mllama multi_modality phi phi3_v qwen2 qwen2_vl stablelm xverse
+baichuan bert chatglm cohere command-r dbrx deepseek_v3 deepseek_vl_v2 exaone gemma gemma2 internlm internlm2 janus
+kimi_k2 llama llama4 llava minicpm minicpm3 mistral mixtral mllama multi_modality phi phi3_v qwen2 qwen2_vl
+stablelm xverse
 """
 _NEW_IN_V014 = """
 gemma3 gemma3_text gpt_oss phi3 phi3small phimoe qwen qwen2_5_vl qwen3 qwen3_moe qwen3_vl qwen3_vl_moe

@@ -63,7 +63,10 @@ class BaseModelController:
         self._nodes.on_change(self._on_node)
 
     async def run(self) -> None:
-        """Reconcile until cancelled."""
+        """Reconcile until cancelled, beginning with every model there is."""
+        for kind, informer in self._models.items():
+            for namespace, name in informer.cache:
+                self._queue.add((kind, namespace, name))
         await self._queue.run()
 
     def _on_model(self, kind: Resource, event: str, obj: Object, _old: Object | None) -> None:

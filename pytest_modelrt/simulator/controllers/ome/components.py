@@ -21,9 +21,13 @@ from pytest_modelrt.simulator.controllers.profile import Profile
 Mode = Literal["RawDeployment", "MultiNode", "Serverless"]
 
 _GPU = "nvidia.com/gpu"
-_EXTENSION_FIELDS = frozenset(
-    ["minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "containerConcurrency", "timeoutSeconds", "canaryTrafficPercent", "labels", "annotations", "minAvailable", "maxUnavailable", "deploymentStrategy", "kedaConfig", "runner", "leader", "worker", "acceleratorOverride", "config", "size"]
-)
+_EXTENSION = """
+minReplicas maxReplicas scaleTarget scaleMetric containerConcurrency timeoutSeconds canaryTrafficPercent labels
+annotations minAvailable maxUnavailable deploymentStrategy kedaConfig runner leader worker acceleratorOverride
+config size
+"""
+_EXTENSION_FIELDS = frozenset(_EXTENSION.split())
+"""Fields of a component that are not part of its pod."""
 _TEMPLATE = re.compile(r"\{\{-?\s*(.*?)\s*-?\}\}", re.DOTALL)
 _FIELD = re.compile(r"\.(Name|Namespace)$|\.(Labels|Annotations)\.([\w.-]+)$")
 _WORD = re.compile(r"[A-Za-z_]\w*")

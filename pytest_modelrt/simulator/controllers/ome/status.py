@@ -137,8 +137,8 @@ def _ingress(workloads: Sequence[Workload], *, disabled: bool) -> Object:
 def _roll_up(needed: Sequence[Object | None]) -> Object:
     for condition in needed:
         if condition is not None and condition["status"] == "False":
-            texts = {name: condition[name] for name in ("reason", "message") if name in condition}
-            return {"type": _READY, "status": "False", **texts}
+            failed: Object = {"type": _READY, "status": "False"}
+            return failed | {name: condition[name] for name in ("reason", "message") if name in condition}
     if any(condition is None or condition["status"] == "Unknown" for condition in needed):
         return {"type": _READY, "status": "Unknown"}
     return {"type": _READY, "status": "True"}

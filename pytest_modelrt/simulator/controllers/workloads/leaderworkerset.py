@@ -171,7 +171,11 @@ def _pod(worker_set: Object, group: int, worker: int, size: int, digest: str) ->
         "metadata": {
             "name": pod_name,
             "labels": {**(metadata.get("labels") or {}), **labels},
-            "annotations": {**(metadata.get("annotations") or {}), _SIZE: str(size)},
+            "annotations": {
+                **(metadata.get("annotations") or {}),
+                _SIZE: str(size),
+                f"{_LABEL}/leader-name": f"{name}-{group}",
+            },
             "ownerReferences": [owner_reference(worker_set)],
         },
         "spec": {**spec, "hostname": pod_name, "subdomain": name},

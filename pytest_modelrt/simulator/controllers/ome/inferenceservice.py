@@ -1,0 +1,328 @@
+"""The InferenceService controller: from a service to its children and its status (facts: ome.md, 4.3 to 4.11)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pytest_modelrt.simulator.client import ApiStatusError, Object, PatchKind
+from pytest_modelrt.simulator.controllers.naming import MODE_ANNOTATION, SERVICE_LABEL, worker_set_name
+from pytest_modelrt.simulator.controllers.ome import children, status
+from pytest_modelrt.simulator.controllers.ome.catalog import Catalog
+from pytest_modelrt.simulator.controllers.ome.components import Component, ComponentError, Setting, make_component
+from pytest_modelrt.simulator.controllers.ome.logs import Log
+from pytest_modelrt.simulator.controllers.ome.matching import MismatchError, check_runtime, select_runtime
+from pytest_modelrt.simulator.controllers.ome.settings import NAME as SETTINGS_NAME
+from pytest_modelrt.simulator.controllers.ome.settings import Settings, SettingsError, read_settings
+from pytest_modelrt.simulator.controllers.platform import Platform, controller_uid, is_deleting
+from pytest_modelrt.simulator.informer import Informer, Key, key_of
+from pytest_modelrt.simulator.resources import (
+    AUTOSCALERS,
+    CONFIG_MAPS,
+    DEPLOYMENTS,
+    DISRUPTION_BUDGETS,
+    INFERENCE_SERVICES,
+    LEADER_WORKER_SETS,
+    OME_NAMESPACE,
+    PODS,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    SERVICES,
+    Resource,
+)
+from pytest_modelrt.simulator.workqueue import WorkQueue
+
+FINALIZER = "inferenceservice.finalizers"
+_WATCHED = (DEPLOYMENTS, SERVICES, CONFIG_MAPS, AUTOSCALERS, DISRUPTION_BUDGETS, LEADER_WORKER_SETS)
+_COMPONENTS = ("engine", "decoder", "router")
+_UNWATCHED = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
+"""Children whose changes do not wake their service."""
+
+
+class ReconcileError(Exception):
+    """A reconcile ended early; ``reason`` names the event, empty for a line in the log only."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class InferenceServiceController:
+    """Creates the children of InferenceServices; any error before the end leaves the status unwritten."""
+
+    def __init__(self, platform: Platform, log: Log) -> None:
+        self._platform = platform
+        self._client = platform.client.as_component("ome-controller-manager")
+        self._events = platform.events("v1beta1Controllers")
+        self._log = log.named("InferenceService")
+        self._catalog = Catalog(platform)
+        self._services = platform.informers.of(INFERENCE_SERVICES)
+        self._owned: dict[Resource, Informer] = {
+            resource: platform.informers.of(resource) for resource in (*_WATCHED, *_UNWATCHED)
+        }
+        self._pods = platform.informers.of(PODS)
+        if not self._pods.has_index(SERVICE_LABEL):
+            self._pods.add_index(SERVICE_LABEL, _service_of)
+        self._keys: dict[str, Key] = {}
+        self._rejected: set[str] = set()
+        self._queue: WorkQueue[Key] = WorkQueue(
+            "inferenceservice", self._reconcile, platform.clock, on_error=self._log_error
+        )
+        self._services.on_change(self._on_service)
+        for resource in _WATCHED:
+            self._owned[resource].on_change(self._on_child)
+
+    async def run(self) -> None:
+        """Reconcile until cancelled, beginning with every service there is."""
+        for key in self._services.cache:
+            self._queue.add(key)
+        await self._queue.run()
+
+    def _on_service(self, kind: str, service: Object, old: Object | None) -> None:
+        uid = service["metadata"]["uid"]
+        if kind == "DELETED":
+            self._keys.pop(uid, None)
+            return
+        self._keys[uid] = key_of(service)
+        self._queue.add(key_of(service))
+
+    def _on_child(self, _kind: str, child: Object, _old: Object | None) -> None:
+        key = self._keys.get(controller_uid(child))
+        if key is not None:
+            self._queue.add(key)
+
+    def _log_error(self, key: Key, error: Exception) -> None:
+        reference = {"namespace": key[0], "name": key[1]}
+        self._log.error("Reconciler error", controller="inferenceservice", object=reference, error=str(error))
+
+    async def _reconcile(self, key: Key) -> float | None:
+        service = self._services.cache.get(key)
+        if service is None:
+            return None
+        finalizers = service["metadata"].get("finalizers") or []
+        if is_deleting(service):
+            if FINALIZER in finalizers:
+                await self._write_finalizers(service, [entry for entry in finalizers if entry != FINALIZER])
+            return None
+        if FINALIZER not in finalizers:
+            service = await self._write_finalizers(service, [*finalizers, FINALIZER])
+        self._log.info("Reconciling inference service", isvc=key[1], namespace=key[0])
+        try:
+            await self._bring_about(service)
+        except ReconcileError as error:
+            if error.reason:
+                await self._events.record(service, "Warning", error.reason, str(error))
+            raise
+        return None
+
+    async def _write_finalizers(self, service: Object, finalizers: list[str]) -> Object:
+        metadata = service["metadata"]
+        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
+        try:
+            return await self._client.patch(INFERENCE_SERVICES, metadata["name"], patch, metadata["namespace"])
+        except ApiStatusError as error:
+            if error.not_found:
+                return service
+            raise
+
+    async def _bring_about(self, service: Object) -> None:
+        settings = self._settings()
+        mode = (service["metadata"].get("annotations") or {}).get(MODE_ANNOTATION, settings.default_mode)
+        if mode == "Serverless":
+            await self._reject_serverless(service)
+            return
+        if mode == "VirtualDeployment":
+            await self._write_status(service, {"conditions": [{"type": "Ready", "status": "True"}]})
+            return
+        setting = await self._resolve(service)
+        components = [made for kind in _COMPONENTS if (made := make_component(kind, setting)) is not None]
+        if not any(component.kind == "engine" for component in components):
+            raise ReconcileError("DeploymentModeError", "engine component is required")
+        for component in components:
+            await self._apply_component(component)
+        entry = next((c for c in components if c.kind == "router"), components[0])
+        if settings.ingress_disabled:
+            await self._apply(*children.external_service(setting, entry))
+        await self._update_status(service, setting, components, entry, settings)
+
+    def _settings(self) -> Settings:
+        try:
+            return read_settings(self._owned[CONFIG_MAPS].get(SETTINGS_NAME, OME_NAMESPACE))
+        except SettingsError as error:
+            raise ReconcileError("", str(error)) from None
+
+    async def _reject_serverless(self, service: Object) -> None:
+        uid = service["metadata"]["uid"]
+        if uid not in self._rejected:
+            self._rejected.add(uid)
+            text = "It is not possible to use Serverless deployment mode when Knative Services are not available"
+            await self._events.record(service, "Warning", "ServerlessModeRejected", text)
+
+    async def _resolve(self, service: Object) -> Setting:
+        """Model and runtime of a service, checked against each other; writes the list of models on the way."""
+        metadata, spec = service["metadata"], service["spec"]
+        profile, namespace = self._platform.profile, metadata["namespace"]
+        model: Object | None = None
+        if spec.get("model"):
+            name = spec["model"]["name"]
+            model = await self._catalog.model(name, namespace)
+            if model is None:
+                raise ReconcileError("", f'fails to reconcile modelconfig: basemodel.ome.io "{name}" not found')
+            await self._apply(*children.model_config(Setting(service, model, None, profile), model))
+            if model["spec"].get("disabled"):
+                raise ReconcileError("ModelReconcileError", f"Failed to reconcile model: model {name} is disabled")
+        runtime = await self._runtime(spec, model, namespace)
+        return Setting(service, model, runtime, profile)
+
+    async def _runtime(self, spec: Mapping[str, Any], model: Object | None, namespace: str) -> Object | None:
+        profile = self._platform.profile
+        named = (spec.get("runtime") or {}).get("name")
+        if named:
+            runtime = await self._catalog.runtime(named, namespace)
+            model_name = model["metadata"]["name"] if model else ""
+            try:
+                if runtime is None:
+                    raise MismatchError(f"runtime {named} not found in namespace {namespace} or at cluster scope")
+                if runtime["spec"].get("disabled"):
+                    scope = "namespace" if runtime["metadata"].get("namespace") else "cluster"
+                    raise MismatchError(f"{scope}-scoped runtime {named} is disabled")
+                if model is not None:
+                    check_runtime(named, runtime["spec"], model["spec"], profile)
+            except MismatchError as error:
+                text = f"Runtime {named} does not support model {model_name}: {error}"
+                raise ReconcileError("RuntimeValidationError", text) from None
+            return runtime
+        if model is None:
+            if ((spec.get("engine") or {}).get("runner") or {}).get("image"):
+                return None
+            raise ReconcileError("ModelReconcileError", "Failed to reconcile model: model reference is required")
+        selection = select_runtime(model["spec"], namespace, *self._catalog.runtimes(namespace), profile)
+        if selection.runtime is None:
+            text = f"Failed to find runtime for model {model['metadata']['name']}: {selection.problem}"
+            raise ReconcileError("RuntimeSelectionError", text)
+        return selection.runtime
+
+    async def _apply_component(self, component: Component) -> None:
+        try:
+            if component.mode == "Serverless":
+                raise ComponentError(
+                    f'fails to reconcile {component.kind}: no matches for kind "Service" in version '
+                    '"serving.knative.dev/v1"'
+                )
+            make = children.multinode_children if component.mode == "MultiNode" else children.raw_children
+            for resource, body in make(component):
+                await self._apply(resource, body)
+        except ComponentError as error:
+            raise ReconcileError("", str(error)) from None
+
+    async def _apply(self, resource: Resource, body: Object) -> None:
+        """Create the object, or bring the fields we set to their wanted values."""
+        metadata = body["metadata"]
+        known = self._owned[resource].get(metadata["name"], metadata["namespace"])
+        if known is not None and _contains(known, body):
+            return
+        if known is None:
+            try:
+                await self._client.create(resource, body)
+            except ApiStatusError as error:
+                if error.reason != "AlreadyExists":
+                    raise
+                known = await self._client.get(resource, metadata["name"], metadata["namespace"])
+                if _contains(known, body):
+                    return
+            else:
+                return
+        patch = {**body, "metadata": {name: value for name, value in metadata.items() if name != "namespace"}}
+        if not self._platform.profile.keeps_replicas and resource is DEPLOYMENTS:
+            patch["spec"] = {**patch["spec"], "replicas": 1}
+        kind: PatchKind = "merge" if resource is LEADER_WORKER_SETS else "strategic"
+        await self._client.patch(resource, metadata["name"], patch, metadata["namespace"], kind=kind)
+
+    async def _update_status(
+        self,
+        service: Object,
+        setting: Setting,
+        components: Sequence[Component],
+        entry: Component,
+        settings: Settings,
+    ) -> None:
+        old = service.get("status") or {}
+        workloads = [self._workload(component) for component in components]
+        profile = self._platform.profile
+        wanted = status.conditions(workloads, ingress_disabled=settings.ingress_disabled, profile=profile)
+        ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in wanted)
+        pods = self._pods.indexed(SERVICE_LABEL, (setting.namespace, setting.name))
+        engines = [pod for pod in pods if pod["metadata"]["labels"].get("component") == "engine"]
+        url = _url(setting, entry, settings, ready=ready)
+        fresh: Object = {
+            "components": status.components(workloads, old.get("components") or {}),
+            "modelStatus": status.model_status(workloads, engines, ready=ready, old=old.get("modelStatus") or {}),
+            **url,
+        }
+        observed = ((workloads[-1].observed or {}).get("status") or {}).get("observedGeneration")
+        if observed is not None:
+            fresh["observedGeneration"] = observed
+        known = old.get("conditions") or []
+        if wanted == status.without_times(known) and _contains(old, fresh):
+            return
+        fresh["conditions"] = status.with_times(wanted, known)
+        await self._write_status(service, fresh)
+        await self._announce(service, known, ready=ready)
+
+    def _workload(self, component: Component) -> status.Workload:
+        setting = component.setting
+        multinode = component.mode == "MultiNode"
+        resource = LEADER_WORKER_SETS if multinode else DEPLOYMENTS
+        name = worker_set_name(setting.name, component.kind) if multinode else component.name
+        observed = self._owned[resource].get(name, setting.namespace)
+        url = f"http://{component.name}.{setting.namespace}.svc.cluster.local"
+        return status.Workload(component.kind, name, url, observed, multinode)
+
+    async def _write_status(self, service: Object, fresh: Object) -> None:
+        metadata = service["metadata"]
+        try:
+            await self._client.patch_status(INFERENCE_SERVICES, metadata["name"], fresh, metadata["namespace"])
+        except ApiStatusError as error:
+            if error.not_found:
+                return
+            raise ReconcileError("UpdateFailed", f"Failed to update status: {error}") from None
+
+    async def _announce(self, service: Object, old: Sequence[Object], *, ready: bool) -> None:
+        was_ready = any(condition["type"] == "Ready" and condition["status"] == "True" for condition in old)
+        name = service["metadata"]["name"]
+        if ready and not was_ready:
+            text = f"InferenceService [{name}] is Ready"
+            await self._events.record(service, "Normal", "InferenceServiceReady", text)
+        elif was_ready and not ready:
+            text = f"InferenceService [{name}] is no longer Ready"
+            await self._events.record(service, "Warning", "InferenceServiceNotReady", text)
+
+
+def _service_of(pod: Object) -> tuple[tuple[str, str], ...]:
+    metadata = pod["metadata"]
+    name = (metadata.get("labels") or {}).get(SERVICE_LABEL)
+    return ((metadata["namespace"], name),) if name else ()
+
+
+def _url(setting: Setting, entry: Component, settings: Settings, *, ready: bool) -> Object:
+    host = f"{setting.name}.{setting.namespace}.{settings.ingress_domain}"
+    port = f":{children.entry_port(entry)}" if setting.profile.url_has_port else ""
+    url = f"{settings.url_scheme}://{host}{port}"
+    if settings.ingress_disabled:
+        return {"url": url, "address": {"url": url}}
+    if not ready:
+        return {}
+    behind = f"{setting.name}-router" if entry.kind == "router" else setting.name
+    return {"url": url, "address": {"url": f"http://{behind}.{setting.namespace}.svc.cluster.local"}}
+
+
+def _contains(known: Any, wanted: Any) -> bool:
+    """Whether every field of ``wanted`` has its value in ``known``."""
+    if isinstance(wanted, Mapping):
+        return isinstance(known, Mapping) and all(_contains(known.get(name), value) for name, value in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(known, list) or len(known) != len(wanted):
+            return not wanted and not known
+        return all(map(_contains, known, wanted))
+    return bool(known == wanted)
