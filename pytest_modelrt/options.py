@@ -87,7 +87,7 @@ def tier_limit(text: str) -> tuple[str, int]:
     """``NAME=LIMIT``: a tier and how many of its cases may run at once."""
     name, separator, limit = text.partition("=")
     if not separator or not name.strip():
-        raise ValueError("must look like NAME=LIMIT, for example small=4")
+        raise ValueError("must look like NAME=LIMIT, for example gpu1=4")
     return name.strip(), positive_int(limit)
 
 
@@ -149,7 +149,7 @@ OPTIONS = (
     Option("seed", "Simulated cluster: seed of its durations", convert=int, metavar="N", default_text="0"),
     Option(
         "tier",
-        "Limit how many cases of a tier of campaign.yaml run at once, for example small=4; may be repeated",
+        "Limit how many cases of a tier of campaign.yaml run at once, for example gpu1=4; may be repeated",
         convert=tier_limit,
         metavar="NAME=LIMIT",
         repeatable=True,

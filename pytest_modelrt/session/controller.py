@@ -87,10 +87,11 @@ class Controller:
 
         items[:] = in_order(items, self._run.plan, self._run.campaign, Order(self._run.settings.order))
 
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Without xdist: the tests are known."""
-        if session.items:
-            self._begin([item.nodeid for item in session.items])
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Without xdist: the tests are known, and will run unless collection had errors."""
+        if not session.testsfailed or session.config.option.continue_on_collection_errors:
+            self._begin([item.nodeid for item in getattr(session, "items", ())])
 
     def _begin(self, nodeids: list[str]) -> None:
         if self.info is not None or not self.ledger.select(nodeids):
@@ -175,6 +176,8 @@ class Controller:
         """Delete what carries our run id; what cannot be deleted is named at the end of the output."""
         from pytest_modelrt.cluster.sweep import Wanted, sweep
 
+        if self._simulator is not None and not self._simulator.started:
+            return
         try:
             self.swept = sweep(self._connected(), Wanted(run_id=self._run.run_id))
         except ClusterError as error:

@@ -42,6 +42,11 @@ class SimulatedCluster:
             scenario=settings.scenario,
         )
 
+    @property
+    def started(self) -> bool:
+        """Whether there is a process: without one, nothing was created anywhere."""
+        return self._process is not None
+
     def stop(self) -> None:
         """Stop it and remove its files."""
         if self._process is not None:

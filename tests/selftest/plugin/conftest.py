@@ -1,0 +1,48 @@
+"""What tests of the plugin start from: a project in a temporary directory that has the plugin installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CONFIG = Path(__file__).parents[3] / "config"
+"""The repository's own config tree."""
+
+
+@pytest.fixture(autouse=True)
+def _no_cluster_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs these tests may have a cluster of their own in the environment."""
+    for name in ("KUBECONFIG", "MODELRT_CONFIG", "MODELRT_KUBECONFIG", "MODELRT_REPORTS", "PYTEST_ADDOPTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def campaign(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A project whose ini file names the repository's config tree, with one test per model."""
+    pytester.makepyprojecttoml(
+        f"""
+        [tool.pytest.ini_options]
+        addopts = ["--strict-markers"]
+        modelrt_config = "{CONFIG}"
+        modelrt_reports = "pages"
+        """
+    )
+    pytester.makepyfile(test_campaign="def test_model(probe):\n    assert probe().answer\n")
+    return pytester
+
+
+Collect = Callable[..., list[str]]
+
+
+@pytest.fixture
+def collect(campaign: pytest.Pytester) -> Collect:
+    """Node ids a selection collects."""
+
+    def run(*arguments: str) -> list[str]:
+        result = campaign.runpytest("--collect-only", "-q", *arguments)
+        assert result.ret == pytest.ExitCode.OK
+        return [line for line in result.outlines if "::" in line]
+
+    return run
