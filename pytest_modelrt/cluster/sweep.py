@@ -6,7 +6,7 @@ that uses it leaves the service terminating for ever. Only objects that carry ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -35,9 +35,8 @@ from pytest_modelrt.cluster.waiting import kubectl_line, why_still_there
 
 PATIENCE = 300.0
 """Cluster seconds to wait for each group of objects to go."""
-_SERVICES = (INFERENCE_SERVICE, LLM_INFERENCE_SERVICE)
 _POD_LABELS = {INFERENCE_SERVICE.kind: "ome.io/inferenceservice", LLM_INFERENCE_SERVICE.kind: "app.kubernetes.io/name"}
-_FIRST = (*_SERVICES, NAMESPACE, CLUSTER_SERVING_RUNTIME, CLUSTER_BASE_MODEL)
+_FIRST = (INFERENCE_SERVICE, LLM_INFERENCE_SERVICE, NAMESPACE, CLUSTER_SERVING_RUNTIME, CLUSTER_BASE_MODEL)
 _FOLLOWERS = frozenset({"events", "endpoints", "endpointslices"})
 """Kinds that copy labels from their source and go with it."""
 
@@ -116,13 +115,16 @@ def find(cluster: Cluster, wanted: Wanted, unseen: list[str] | None = None) -> l
     return list(found.values())
 
 
-def _kinds(cluster: Cluster) -> Iterator[Resource]:
-    yield from _FIRST
-    first = {(item.group, item.plural) for item in _FIRST}
-    for api_version in cluster.kinds.groups():
-        for resource in cluster.kinds.served(api_version, frozenset({"list", "delete"})):
-            if (resource.group, resource.plural) not in first and resource.plural not in _FOLLOWERS:
-                yield resource
+def _kinds(cluster: Cluster) -> list[Resource]:
+    """Every kind that can be listed and deleted, those with an order first, in the version the cluster prefers."""
+    served = {
+        (resource.group, resource.plural): resource
+        for api_version in cluster.kinds.groups()
+        for resource in cluster.kinds.served(api_version, frozenset({"list", "delete"}))
+        if resource.plural not in _FOLLOWERS
+    }
+    first = [served.pop((item.group, item.plural), item) for item in _FIRST]
+    return [*first, *served.values()]
 
 
 def _goes_with_its_owner(obj: Object) -> bool:
@@ -145,7 +147,7 @@ def sweep(
     swept = Swept()
     found = find(cluster, wanted, swept.unseen)
     broom = _Broom(cluster, wanted, swept, patience, strip_finalizers, tell)
-    services = [item for item in found if item.ref.resource in _SERVICES]
+    services = [item for item in found if item.ref.resource.kind in _POD_LABELS]
     stuck = broom.remove(services)
     broom.wait_for_pods(services)
     namespaces = [item for item in found if item.ref.resource == NAMESPACE]
@@ -155,7 +157,7 @@ def sweep(
     rest = [
         item
         for item in found
-        if item.ref.resource not in (*_SERVICES, NAMESPACE) and item.ref.namespace not in gone_with
+        if item not in services and item not in namespaces and item.ref.namespace not in gone_with
     ]
     for _, group in groupby(rest, key=lambda item: item.ref.resource):
         items = list(group)
