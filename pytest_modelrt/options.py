@@ -146,6 +146,13 @@ OPTIONS = (
         metavar="NAME",
         default_text="sunny-day",
     ),
+    Option("nodes", "Simulated cluster: number of GPU nodes", convert=positive_int, metavar="N", default_text="14"),
+    Option(
+        "profile",
+        "Simulated cluster: release of the platform to behave like",
+        metavar="VERSION",
+        default_text="v0.1.5",
+    ),
     Option("seed", "Simulated cluster: seed of its durations", convert=int, metavar="N", default_text="0"),
     Option(
         "tier",
@@ -200,6 +207,8 @@ class Settings:
     speed: float = 60.0
     scenario: str | None = None
     seed: int = 0
+    nodes: int | None = None
+    profile: str | None = None
     tier: Mapping[str, int] = field(default_factory=dict)
     gpu_budget: int | None = None
     nodes_wanted: int | None = None

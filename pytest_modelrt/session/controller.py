@@ -13,6 +13,8 @@ from pytest_modelrt.journal.files import JournalError
 from pytest_modelrt.journal.model import EventKind, RunInfo, StageEvent, Verdict
 from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.rundir import create_run, finish_run
+from pytest_modelrt.launcher import SimulatorError
+from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.scheduling.estimates import estimate
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.session.ledger import Ledger
@@ -37,11 +39,13 @@ class Controller:
         self.ledger = Ledger(run.plan.by_id())
         self.swept: Swept | None = None
         self.sweep_trouble = ""
+        self.page_trouble = ""
         self.info: RunInfo | None = None
         self._config = config
         self._run = run
         self._target = target
         self._simulator = SimulatedCluster(run) if run.simulated else None
+        self._pages: RunPages | None = None
         self._cluster: Cluster | None = None
 
     # -------------------------------------------------------------------------------------------- beginning
@@ -114,8 +118,12 @@ class Controller:
             self.info = None
             raise pytest.UsageError(str(error)) from None
         self._write(EventKind.RUN_STARTED)
+        self._pages = RunPages(run.reports, run.plan, campaign, run.directory)
         if self._simulator is not None:
-            self._simulator.start()
+            try:
+                self._simulator.start()
+            except SimulatorError as error:
+                pytest.exit(str(error), returncode=CLUSTER_FAILED)
 
     # ---------------------------------------------------------------------------------------------- account
 
@@ -140,7 +148,18 @@ class Controller:
 
     def _take(self, verdict: Verdict) -> None:
         self.ledger.verdicts[verdict.case] = verdict
+        self._update_pages()
         self._config.hook.pytest_modelrt_verdict(config=self._config, verdict=verdict)
+
+    def _update_pages(self) -> None:
+        """Trouble with pages is said once and decides nothing."""
+        if self._pages is None:
+            return
+        try:
+            self._pages.update()
+        except (JournalError, OSError) as error:
+            self._pages = None
+            self.page_trouble = f"{error}; afterwards: modelrt report {self._run.run_id}"
 
     # --------------------------------------------------------------------------------------------------- end
 
@@ -159,6 +178,7 @@ class Controller:
             session.exitstatus = CLUSTER_FAILED
         self._write(EventKind.RUN_FINISHED)
         self.info = finish_run(self._run.directory, self.info, int(session.exitstatus))
+        self._update_pages()
 
     def pytest_unconfigure(self) -> None:
         """The last chance to stop what we started."""

@@ -7,7 +7,6 @@ from collections.abc import Generator
 import pytest
 
 from pytest_modelrt.journal.model import Outcome, Verdict
-from pytest_modelrt.plan.model import Case
 from pytest_modelrt.stages.life import CaseLife
 
 LIFE = pytest.StashKey[CaseLife]()
@@ -37,25 +36,6 @@ class Outcomes:
         elif call.excinfo is not None and not hasattr(report, "wasxfail"):
             _note_body(life, report, call)
         return report
-
-
-def properties(verdict: Verdict, case: Case, *, tier: str, run_id: str) -> list[tuple[str, str]]:
-    """The properties of a case for JUnit: plain strings, because they travel between processes."""
-    values: dict[str, object] = {
-        "vendor": case.vendor,
-        "model": case.name,
-        "gpus": case.gpus,
-        "tier": tier,
-        "run_id": run_id,
-        "outcome": str(verdict.outcome),
-        "cause": verdict.cause,
-        "stage": verdict.stage,
-        "owner": verdict.owner,
-        "retries": verdict.retries or None,
-        **{f"{stage}_seconds": round(seconds, 1) for stage, seconds in verdict.stages.items()},
-        "warnings": "; ".join(verdict.warnings) or None,
-    }
-    return [(f"modelrt_{name}", str(value)) for name, value in values.items() if value is not None]
 
 
 def _place(report: pytest.TestReport, item: pytest.Item, outcome: Outcome) -> None:

@@ -22,10 +22,11 @@ class SimulatedCluster:
         self._process: SimulatorProcess | None = None
 
     def start(self) -> None:
-        """Start it; workers wait for its kubeconfig.
+        """Start it and wait until it is ready.
 
         Raises:
-            pytest.UsageError: its directory is taken, or the scenario is not there.
+            pytest.UsageError: its directory is taken.
+            SimulatorError: it does not start; says what its log said.
         """
         from pytest_modelrt import launcher
 
@@ -40,7 +41,10 @@ class SimulatedCluster:
             seed=settings.seed,
             config_dir=settings.config,
             scenario=settings.scenario,
+            nodes=settings.nodes,
+            profile=settings.profile,
         )
+        self._process.wait_ready()
 
     @property
     def started(self) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +13,8 @@ from pytest_modelrt.clock import ScaledClock, rfc3339, utc_now
 from pytest_modelrt.cluster.model import ClusterError, Ownership
 from pytest_modelrt.markers import overrides
 from pytest_modelrt.plan.model import Campaign, Case
-from pytest_modelrt.session.outcomes import VERDICT, properties
+from pytest_modelrt.reporting.junit import properties
+from pytest_modelrt.session.outcomes import VERDICT
 from pytest_modelrt.session.run import RUN, Run
 from pytest_modelrt.stacks.protocol import Observe, Stack, StackRequest
 from pytest_modelrt.stages.life import CaseLife, Surroundings
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from pytest_modelrt.cluster.cluster import Cluster
     from pytest_modelrt.journal.writer import JournalWriter
 
-SIMULATOR_PATIENCE = 60.0
-"""Real seconds a worker waits for the kubeconfig of the simulated cluster the controller starts."""
 LIFETIME = timedelta(hours=12)
 """After this a stranger's sweep may delete what we created."""
 
@@ -45,15 +42,13 @@ def journal_of(config: pytest.Config) -> JournalWriter:
 
 
 def connect(run: Run) -> Cluster:
-    """The cluster of this run; a simulated one may still be starting.
+    """The cluster of this run.
 
     Raises:
         ClusterError: no such cluster, or it does not answer.
     """
     from pytest_modelrt.cluster.cluster import Cluster
 
-    if run.kubeconfig is not None:
-        _await_file(run.kubeconfig)
     return Cluster.connect(run.target(), run_id=run.run_id)
 
 
@@ -114,7 +109,8 @@ def finish(request: pytest.FixtureRequest, life: CaseLife) -> None:
     journal_of(request.config).verdict(verdict)
     request.node.stash[VERDICT] = verdict
     tier = run.campaign.tier_of(case.gpus).name
-    request.node.user_properties += properties(verdict, case, tier=tier, run_id=run.run_id)
+    values = {**properties(verdict, case), "model": case.name, "tier": tier, "run_id": run.run_id}
+    request.node.user_properties += [(name, str(value)) for name, value in values.items()]
 
 
 def tunnel(cluster: Cluster, namespace: str, pod: str, port: int) -> AbstractContextManager[httpx.Client]:
@@ -126,12 +122,3 @@ def tunnel(cluster: Cluster, namespace: str, pod: str, port: int) -> AbstractCon
         base_url=f"http://{pod}.{namespace}:{port}",
         timeout=httpx.Timeout(60.0, connect=30.0),
     )
-
-
-def _await_file(path: Path) -> None:
-    clock, never = ScaledClock(), threading.Event()
-    started = clock.monotonic()
-    while not path.is_file():
-        if clock.monotonic() - started > SIMULATOR_PATIENCE:
-            raise ClusterError(f"no simulated cluster after {SIMULATOR_PATIENCE:.0f} s; see {path.parent}")
-        clock.wait(never, 0.05)

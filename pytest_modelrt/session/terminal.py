@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_modelrt.reporting.terminal import outcome_table
 from pytest_modelrt.session.run import Run
 from pytest_modelrt.session.target import Target
 
@@ -37,11 +38,17 @@ class Terminal:
         if controller.info is None:
             return
         write = terminalreporter.write_line
+        lines = outcome_table(controller.ledger.verdicts.values(), quiet=terminalreporter.verbosity < 0)
+        if lines:
+            terminalreporter.section("modelrt")
+        for line in lines:
+            write(line)
         missing = controller.ledger.never_started
         swept = controller.swept
         if missing:
-            terminalreporter.section("modelrt: never started")
-            write(", ".join(missing))
+            write(f"never started ({len(missing)}): {', '.join(missing)}")
+        if controller.page_trouble:
+            write(f"modelrt: pages are not up to date: {controller.page_trouble}")
         if controller.sweep_trouble:
             write(f"modelrt: not swept: {controller.sweep_trouble}; run: modelrt sweep --run-id {self._run.run_id}")
         elif swept is not None and swept.deleted:
