@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
 
 from pytest_modelrt.simulator.client import ApiStatusError, Object
 from pytest_modelrt.simulator.controllers.agent.download import (
@@ -18,10 +15,10 @@ from pytest_modelrt.simulator.controllers.agent.download import (
 )
 from pytest_modelrt.simulator.controllers.agent.entries import NodeEntries
 from pytest_modelrt.simulator.controllers.agent.metadata import ParseError, read_config, spec_changes
+from pytest_modelrt.simulator.controllers.agent.scout import Scout, Task
 from pytest_modelrt.simulator.controllers.naming import model_key
 from pytest_modelrt.simulator.controllers.ome.logs import Log
-from pytest_modelrt.simulator.controllers.placement import selects_node
-from pytest_modelrt.simulator.controllers.platform import Platform, is_deleting, run_all
+from pytest_modelrt.simulator.controllers.platform import Platform, run_all
 from pytest_modelrt.simulator.informer import Handler
 from pytest_modelrt.simulator.nodes.disk import Directory
 from pytest_modelrt.simulator.nodes.programs import ProgramContext
@@ -43,27 +40,6 @@ _BEFORE_DELETION = 2.0
 _START_JITTER = 30
 
 
-@dataclass(frozen=True, slots=True)
-class _Task:
-    kind: Literal["Download", "Delete"]
-    resource: Resource
-    model: Object
-
-    @property
-    def uid(self) -> str:
-        return str(self.model["metadata"]["uid"])
-
-    @property
-    def name(self) -> str:
-        return str(self.model["metadata"]["name"])
-
-    @property
-    def info(self) -> str:
-        """The model as the agent's log calls it."""
-        namespace = self.model["metadata"].get("namespace")
-        return f"{self.resource.kind} {namespace}/{self.name}" if namespace else f"{self.resource.kind} {self.name}"
-
-
 class Agent:
     """One run of the agent of one node."""
 
@@ -73,9 +49,10 @@ class Agent:
         self._clock = platform.clock
         self._client = platform.client.as_component("ome-model-agent")
         self._log = Log("model-agent", context.log)
+        self._scout = Scout(platform.profile, lambda: platform.informers.of(NODES).get(context.node))
         self._tries = tries
         self._entries = NodeEntries(self._client, context.node)
-        self._tasks: asyncio.Queue[_Task] = asyncio.Queue()
+        self._tasks: asyncio.Queue[Task] = asyncio.Queue()
         self._downloads: dict[str, Download] = {}
         self._keys: dict[str, str] = {}
 
@@ -98,46 +75,16 @@ class Agent:
             for stop in stops:
                 stop()
 
-    # --- the scout: which changes of a model are tasks for this node
-
     def _watcher(self, resource: Resource) -> Handler:
         def watch(event: str, model: Object, old: Object | None) -> None:
-            for kind in self._decide(event, model, old):
-                task = _Task(kind, resource, model)
+            for kind in self._scout.tasks(event, model, old):
+                task = Task(kind, resource, model)
                 if kind == "Delete" and task.uid in self._downloads:
                     self._log.info(f"Model {task.info} is currently downloading, will cancel it")
                     self._downloads[task.uid].cancelled.set()
                 self._tasks.put_nowait(task)
 
         return watch
-
-    def _decide(self, event: str, model: Object, old: Object | None) -> Iterator[Literal["Download", "Delete"]]:
-        if event == "DELETED":
-            yield "Delete"
-        elif is_deleting(model):
-            if old is None or not is_deleting(old):
-                yield "Delete"
-        elif old is None:
-            if self._selects(model):
-                yield "Download"
-        elif self._selects(old) and not self._selects(model):
-            yield "Delete"
-        elif self._selects(model) and self._wants_again(model, old):
-            yield "Download"
-
-    def _selects(self, model: Object) -> bool:
-        node = self._platform.informers.of(NODES).get(self._context.node)
-        return node is not None and selects_node(model["spec"]["storage"], node)
-
-    def _wants_again(self, model: Object, old: Object) -> bool:
-        match self._platform.profile.redownload:
-            case "any-change":
-                return _facts(model) != _facts(old)
-            case "policy-change":
-                return bool(_policy(model) != _policy(old))
-        return False
-
-    # --- the workers
 
     async def _work(self) -> None:
         while True:
@@ -151,7 +98,7 @@ class Agent:
             except (ApiStatusError, DownloadError) as error:
                 self._log.error(f"Gopher task failed with error: {error}")
 
-    async def _download(self, task: _Task) -> None:
+    async def _download(self, task: Task) -> None:
         scheme, _, rest = task.model["spec"]["storage"]["storageUri"].partition("://")
         if scheme in ("hf", "oci"):
             await self._fetch(task, rest.partition("@")[0])
@@ -169,7 +116,7 @@ class Agent:
             self._log.error(f"Failed to get target directory path for model {task.info}: unknown storage type: {uri}")
             await self._entries.mark(task.model, "Failed")
 
-    async def _check_local(self, task: _Task, uri_path: str) -> None:
+    async def _check_local(self, task: Task, uri_path: str) -> None:
         path = task.model["spec"]["storage"].get("path") or uri_path
         directory = self._context.disk.get(path)
         if directory is None:
@@ -178,7 +125,7 @@ class Agent:
             return
         await self._finish(task, directory.hub_id, path, Download(self._script(task, directory.hub_id), self._clock))
 
-    async def _fetch(self, task: _Task, hub_id: str) -> None:
+    async def _fetch(self, task: Task, hub_id: str) -> None:
         script = self._script(task, hub_id)
         if script.queued:
             return
@@ -187,7 +134,7 @@ class Agent:
         self._log.info(f"Setting model {task.info} status to Updating before download")
         await self._entries.mark(task.model, "Updating")
         download = self._downloads[task.uid] = Download(script, self._clock)
-        self._keys[task.uid] = model_key(task.name, task.model["metadata"].get("namespace", ""))
+        self._keys[task.uid] = model_key(task.name, task.namespace)
         try:
             completed = await self._transfer(task, hub_id, path, download)
         except DownloadError as error:
@@ -211,7 +158,7 @@ class Agent:
             self._log.info(f"Successfully downloaded HuggingFace model {task.info} to {path}")
             await self._finish(task, hub_id, path, download)
 
-    async def _transfer(self, task: _Task, hub_id: str, path: str, download: Download) -> bool:
+    async def _transfer(self, task: Task, hub_id: str, path: str, download: Download) -> bool:
         """Run the transfer; returns whether it was completed."""
         scenario = self._context.scenario
         repo = scenario.repo(task.name, hub_id)
@@ -234,7 +181,7 @@ class Agent:
             self._context.disk.put(path, Directory(hub_id))
         return await download.run()
 
-    async def _finish(self, task: _Task, hub_id: str, path: str, download: Download) -> None:
+    async def _finish(self, task: Task, hub_id: str, path: str, download: Download) -> None:
         """Parse the configuration, fill the model's spec, and say Ready."""
         config = None
         repo = self._context.scenario.repo(task.name, hub_id)
@@ -254,26 +201,24 @@ class Agent:
         else:
             await self._entries.mark(task.model, "Ready", config)
 
-    async def _fill_spec(self, task: _Task, config: Object) -> None:
-        metadata = task.model["metadata"]
-        namespace = metadata.get("namespace", "")
-        current = self._platform.informers.of(task.resource).get(task.name, namespace)
+    async def _fill_spec(self, task: Task, config: Object) -> None:
+        current = self._platform.informers.of(task.resource).get(task.name, task.namespace)
         if current is None or current["metadata"]["uid"] != task.uid:
             return
         changes = spec_changes(current["spec"], config)
         if changes:
             try:
-                await self._client.patch(task.resource, task.name, {"spec": changes}, namespace or None)
+                await self._client.patch(task.resource, task.name, {"spec": changes}, task.namespace or None)
             except ApiStatusError as error:
                 self._log.error(f"Failed to parse and update model config: {error}")
 
-    async def _token(self, task: _Task) -> bool:
+    async def _token(self, task: Task) -> bool:
         """Whether the download has a token; a missing secret or key is only a line in the log."""
         storage = task.model["spec"]["storage"]
         parameters = storage.get("parameters") or {}
         name = storage.get("key")
         if name:
-            namespace = task.model["metadata"].get("namespace", OME_NAMESPACE)
+            namespace = task.namespace or OME_NAMESPACE
             key = parameters.get("secretKey", "token")
             try:
                 secret = await self._client.get(SECRETS, name, namespace)
@@ -286,7 +231,7 @@ class Agent:
                 self._log.warn(f"Secret {namespace}/{name} does not contain key '{key}' for {task.info}")
         return bool(parameters.get("token"))
 
-    async def _delete(self, task: _Task) -> None:
+    async def _delete(self, task: Task) -> None:
         await self._clock.asleep(_BEFORE_DELETION)
         storage = task.model["spec"]["storage"]
         scheme = storage["storageUri"].partition("://")[0]
@@ -297,7 +242,7 @@ class Agent:
             self._log.info(f"Successfully deleted Hugging Face model {task.info}")
         await self._entries.clear(task.model)
 
-    def _keeps_files(self, task: _Task, path: str, scheme: str) -> bool:
+    def _keeps_files(self, task: Task, path: str, scheme: str) -> bool:
         profile = self._platform.profile
         labels = task.model["metadata"].get("labels") or {}
         if profile.reserve_label and labels.get("models.ome/reserve-model-artifact", "").lower() == "true":
@@ -310,18 +255,16 @@ class Agent:
             return True
         return profile.artifact_reuse and scheme == "hf" and not self._entries.config_of(task.model).get("artifact")
 
-    def _shared(self, task: _Task, path: str) -> bool:
+    def _shared(self, task: Task, path: str) -> bool:
         for resource in (CLUSTER_BASE_MODELS, BASE_MODELS):
             for other in self._platform.informers.of(resource).cache.values():
                 if other["metadata"]["uid"] != task.uid and other["spec"]["storage"].get("path") == path:
                     return True
         return False
 
-    def _script(self, task: _Task, hub_id: str) -> DownloadScript:
+    def _script(self, task: Task, hub_id: str) -> DownloadScript:
         tries = self._tries.get((task.uid, self._context.node), 0)
         return self._context.scenario.download(task.name, hub_id, self._context.node, tries + 1)
-
-    # --- housekeeping
 
     async def _report(self) -> None:
         """One write per tick for all running downloads."""
@@ -347,12 +290,3 @@ class Agent:
 def start_delay(node: str) -> float:
     """Cluster seconds an agent waits after its start, 0 to 29, by the node's name."""
     return float(int.from_bytes(hashlib.sha256(node.encode()).digest()[:2], "big") % _START_JITTER)
-
-
-def _facts(model: Object) -> tuple[object, ...]:
-    metadata = model["metadata"]
-    return model["spec"], metadata.get("labels"), metadata.get("annotations")
-
-
-def _policy(model: Object) -> object:
-    return model["spec"]["storage"].get("downloadPolicy") or "AlwaysDownload"

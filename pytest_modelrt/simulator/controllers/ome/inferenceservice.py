@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from pytest_modelrt.simulator.client import ApiStatusError, Object, PatchKind
+from pytest_modelrt.simulator.client import ApiStatusError, Object
 from pytest_modelrt.simulator.controllers.naming import MODE_ANNOTATION, SERVICE_LABEL, worker_set_name
 from pytest_modelrt.simulator.controllers.ome import children, status
+from pytest_modelrt.simulator.controllers.ome.applier import Applier, contains
 from pytest_modelrt.simulator.controllers.ome.catalog import Catalog
 from pytest_modelrt.simulator.controllers.ome.components import Component, ComponentError, Setting, make_component
 from pytest_modelrt.simulator.controllers.ome.logs import Log
-from pytest_modelrt.simulator.controllers.ome.matching import MismatchError, check_runtime, select_runtime
+from pytest_modelrt.simulator.controllers.ome.resolution import ReconcileError, find_model, find_runtime
 from pytest_modelrt.simulator.controllers.ome.settings import NAME as SETTINGS_NAME
 from pytest_modelrt.simulator.controllers.ome.settings import Settings, SettingsError, read_settings
 from pytest_modelrt.simulator.controllers.platform import Platform, controller_uid, is_deleting
-from pytest_modelrt.simulator.informer import Informer, Key, key_of
+from pytest_modelrt.simulator.informer import Key, key_of
 from pytest_modelrt.simulator.resources import (
     AUTOSCALERS,
     CONFIG_MAPS,
@@ -29,7 +29,6 @@ from pytest_modelrt.simulator.resources import (
     ROLES,
     SERVICE_ACCOUNTS,
     SERVICES,
-    Resource,
 )
 from pytest_modelrt.simulator.workqueue import WorkQueue
 
@@ -38,14 +37,6 @@ _WATCHED = (DEPLOYMENTS, SERVICES, CONFIG_MAPS, AUTOSCALERS, DISRUPTION_BUDGETS,
 _COMPONENTS = ("engine", "decoder", "router")
 _UNWATCHED = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
 """Children whose changes do not wake their service."""
-
-
-class ReconcileError(Exception):
-    """A reconcile ended early; ``reason`` names the event, empty for a line in the log only."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class InferenceServiceController:
@@ -58,9 +49,7 @@ class InferenceServiceController:
         self._log = log.named("InferenceService")
         self._catalog = Catalog(platform)
         self._services = platform.informers.of(INFERENCE_SERVICES)
-        self._owned: dict[Resource, Informer] = {
-            resource: platform.informers.of(resource) for resource in (*_WATCHED, *_UNWATCHED)
-        }
+        self._applier = Applier(platform, (*_WATCHED, *_UNWATCHED))
         self._pods = platform.informers.of(PODS)
         if not self._pods.has_index(SERVICE_LABEL):
             self._pods.add_index(SERVICE_LABEL, _service_of)
@@ -71,7 +60,7 @@ class InferenceServiceController:
         )
         self._services.on_change(self._on_service)
         for resource in _WATCHED:
-            self._owned[resource].on_change(self._on_child)
+            platform.informers.of(resource).on_change(self._on_child)
 
     async def run(self) -> None:
         """Reconcile until cancelled, beginning with every service there is."""
@@ -143,12 +132,12 @@ class InferenceServiceController:
             await self._apply_component(component)
         entry = next((c for c in components if c.kind == "router"), components[0])
         if settings.ingress_disabled:
-            await self._apply(*children.external_service(setting, entry))
+            await self._applier.apply(*children.external_service(setting, entry))
         await self._update_status(service, setting, components, entry, settings)
 
     def _settings(self) -> Settings:
         try:
-            return read_settings(self._owned[CONFIG_MAPS].get(SETTINGS_NAME, OME_NAMESPACE))
+            return read_settings(self._applier.known(CONFIG_MAPS, SETTINGS_NAME, OME_NAMESPACE))
         except SettingsError as error:
             raise ReconcileError("", str(error)) from None
 
@@ -160,48 +149,16 @@ class InferenceServiceController:
             await self._events.record(service, "Warning", "ServerlessModeRejected", text)
 
     async def _resolve(self, service: Object) -> Setting:
-        """Model and runtime of a service, checked against each other; writes the list of models on the way."""
-        metadata, spec = service["metadata"], service["spec"]
-        profile, namespace = self._platform.profile, metadata["namespace"]
-        model: Object | None = None
-        if spec.get("model"):
-            name = spec["model"]["name"]
-            model = await self._catalog.model(name, namespace)
-            if model is None:
-                raise ReconcileError("", f'fails to reconcile modelconfig: basemodel.ome.io "{name}" not found')
-            await self._apply(*children.model_config(Setting(service, model, None, profile), model))
-            if model["spec"].get("disabled"):
-                raise ReconcileError("ModelReconcileError", f"Failed to reconcile model: model {name} is disabled")
-        runtime = await self._runtime(spec, model, namespace)
-        return Setting(service, model, runtime, profile)
-
-    async def _runtime(self, spec: Mapping[str, Any], model: Object | None, namespace: str) -> Object | None:
+        """Model and runtime of a service; writes its list of models on the way."""
         profile = self._platform.profile
-        named = (spec.get("runtime") or {}).get("name")
-        if named:
-            runtime = await self._catalog.runtime(named, namespace)
-            model_name = model["metadata"]["name"] if model else ""
-            try:
-                if runtime is None:
-                    raise MismatchError(f"runtime {named} not found in namespace {namespace} or at cluster scope")
-                if runtime["spec"].get("disabled"):
-                    scope = "namespace" if runtime["metadata"].get("namespace") else "cluster"
-                    raise MismatchError(f"{scope}-scoped runtime {named} is disabled")
-                if model is not None:
-                    check_runtime(named, runtime["spec"], model["spec"], profile)
-            except MismatchError as error:
-                text = f"Runtime {named} does not support model {model_name}: {error}"
-                raise ReconcileError("RuntimeValidationError", text) from None
-            return runtime
-        if model is None:
-            if ((spec.get("engine") or {}).get("runner") or {}).get("image"):
-                return None
-            raise ReconcileError("ModelReconcileError", "Failed to reconcile model: model reference is required")
-        selection = select_runtime(model["spec"], namespace, *self._catalog.runtimes(namespace), profile)
-        if selection.runtime is None:
-            text = f"Failed to find runtime for model {model['metadata']['name']}: {selection.problem}"
-            raise ReconcileError("RuntimeSelectionError", text)
-        return selection.runtime
+        model = await find_model(self._catalog, service)
+        if model is not None:
+            await self._applier.apply(*children.model_config(Setting(service, model, None, profile), model))
+            if model["spec"].get("disabled"):
+                text = f"Failed to reconcile model: model {model['metadata']['name']} is disabled"
+                raise ReconcileError("ModelReconcileError", text)
+        runtime = await find_runtime(self._catalog, service, model, profile)
+        return Setting(service, model, runtime, profile)
 
     async def _apply_component(self, component: Component) -> None:
         try:
@@ -212,32 +169,9 @@ class InferenceServiceController:
                 )
             make = children.multinode_children if component.mode == "MultiNode" else children.raw_children
             for resource, body in make(component):
-                await self._apply(resource, body)
+                await self._applier.apply(resource, body)
         except ComponentError as error:
             raise ReconcileError("", str(error)) from None
-
-    async def _apply(self, resource: Resource, body: Object) -> None:
-        """Create the object, or bring the fields we set to their wanted values."""
-        metadata = body["metadata"]
-        known = self._owned[resource].get(metadata["name"], metadata["namespace"])
-        if known is not None and _contains(known, body):
-            return
-        if known is None:
-            try:
-                await self._client.create(resource, body)
-            except ApiStatusError as error:
-                if error.reason != "AlreadyExists":
-                    raise
-                known = await self._client.get(resource, metadata["name"], metadata["namespace"])
-                if _contains(known, body):
-                    return
-            else:
-                return
-        patch = {**body, "metadata": {name: value for name, value in metadata.items() if name != "namespace"}}
-        if not self._platform.profile.keeps_replicas and resource is DEPLOYMENTS:
-            patch["spec"] = {**patch["spec"], "replicas": 1}
-        kind: PatchKind = "merge" if resource is LEADER_WORKER_SETS else "strategic"
-        await self._client.patch(resource, metadata["name"], patch, metadata["namespace"], kind=kind)
 
     async def _update_status(
         self,
@@ -264,7 +198,7 @@ class InferenceServiceController:
         if observed is not None:
             fresh["observedGeneration"] = observed
         known = old.get("conditions") or []
-        if wanted == status.without_times(known) and _contains(old, fresh):
+        if wanted == status.without_times(known) and contains(old, fresh):
             return
         fresh["conditions"] = status.with_times(wanted, known)
         await self._write_status(service, fresh)
@@ -275,7 +209,7 @@ class InferenceServiceController:
         multinode = component.mode == "MultiNode"
         resource = LEADER_WORKER_SETS if multinode else DEPLOYMENTS
         name = worker_set_name(setting.name, component.kind) if multinode else component.name
-        observed = self._owned[resource].get(name, setting.namespace)
+        observed = self._applier.known(resource, name, setting.namespace)
         url = f"http://{component.name}.{setting.namespace}.svc.cluster.local"
         return status.Workload(component.kind, name, url, observed, multinode)
 
@@ -315,14 +249,3 @@ def _url(setting: Setting, entry: Component, settings: Settings, *, ready: bool)
         return {}
     behind = f"{setting.name}-router" if entry.kind == "router" else setting.name
     return {"url": url, "address": {"url": f"http://{behind}.{setting.namespace}.svc.cluster.local"}}
-
-
-def _contains(known: Any, wanted: Any) -> bool:
-    """Whether every field of ``wanted`` has its value in ``known``."""
-    if isinstance(wanted, Mapping):
-        return isinstance(known, Mapping) and all(_contains(known.get(name), value) for name, value in wanted.items())
-    if isinstance(wanted, list):
-        if not isinstance(known, list) or len(known) != len(wanted):
-            return not wanted and not known
-        return all(map(_contains, known, wanted))
-    return bool(known == wanted)
