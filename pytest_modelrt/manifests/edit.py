@@ -45,7 +45,9 @@ def set_value(text: str, path: str, value: Any, *, document: int = 0, quoted: bo
     last = steps[-1]
     existing = _child(parent, last)
     if existing is not None:
-        edited = _replace(text, parent, existing, value, path)
+        if id(existing) in _shared(root):
+            raise EditError(f"{path}: is shared with another place (anchor and alias)")
+        edited = _replace(text, existing, value, path)
     elif isinstance(last, str) and isinstance(parent, yaml.MappingNode):
         edited = _add(text, parent, last, _Quoted(value) if quoted else value, path)
     else:
@@ -91,11 +93,13 @@ def _compose(text: str) -> list[yaml.Node]:
 
 
 def _walk(node: yaml.Node, steps: Sequence[str | int], path: str) -> yaml.Node:
+    shared = _shared(node)
     for step in steps:
         child = _child(node, step)
         if child is None:
             raise EditError(f"{path}: there is no {step!r}")
-        _refuse_alias(node, child, path)
+        if id(child) in shared:
+            raise EditError(f"{path}: {step!r} is shared with another place (anchor and alias)")
         node = child
     return node
 
@@ -108,13 +112,25 @@ def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
     return None
 
 
-def _refuse_alias(parent: yaml.Node, child: yaml.Node, path: str) -> None:
-    if not parent.start_mark.index <= child.start_mark.index <= child.end_mark.index <= parent.end_mark.index:
-        raise EditError(f"{path}: is an alias of another place")
+def _shared(root: yaml.Node) -> set[int]:
+    """Nodes that stand in several places, through an anchor and its aliases."""
+    seen: set[int] = set()
+    shared: set[int] = set()
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            shared.add(id(node))
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            waiting += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return shared
 
 
-def _replace(text: str, parent: yaml.Node, node: yaml.Node, value: Any, path: str) -> str:
-    _refuse_alias(parent, node, path)
+def _replace(text: str, node: yaml.Node, value: Any, path: str) -> str:
     if not isinstance(node, yaml.ScalarNode) or isinstance(value, dict):
         raise EditError(f"{path}: is not a single value")
     start, end = node.start_mark.index, node.end_mark.index

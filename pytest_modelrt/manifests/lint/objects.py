@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_modelrt.manifests.engine import arguments, containers, engine_shape, mapping
+from pytest_modelrt.manifests.engine import arguments, containers, engine_shape, flag, mapping
 from pytest_modelrt.manifests.lint.findings import Document, Findings
 from pytest_modelrt.manifests.versions import Profile, parse
 from pytest_modelrt.plan.sizes import parameters
@@ -130,16 +130,12 @@ def _check_engine(document: Document) -> Findings:
     if mapping(engine, "leader") and not (isinstance(workers, int) and workers > 0):
         field = "spec.engineConfig.worker.size"
         yield document.error(field, "is missing or 0 beside a leader", "write the number of workers")
-    parallel = shape.tensor_parallel
     runner = dict(containers(document.object))[shape.field]
-    words = arguments(runner)
-    whole = parallel is not None and not any(
-        word.split("=")[0] in ("--pp-size", "--pipeline-parallel-size") for word in words
-    )
-    if whole and shape.gpus and parallel != shape.gpus:
+    parallel = shape.tensor_parallel
+    if parallel is not None and shape.gpus and not _fills(parallel, arguments(runner), shape.gpus):
         asked = f"{shape.gpus_per_pod} GPUs" if shape.pods == 1 else f"{shape.pods} x {shape.gpus_per_pod} GPUs"
         what = f"tensor parallelism {parallel} over {asked}"
-        yield document.error(f"{shape.field}.args", what, f"write --tp-size {shape.gpus}, or ask for {parallel} GPUs")
+        yield document.error(f"{shape.field}.args", what, f"write --tp-size {shape.gpus}, or change nvidia.com/gpu")
     if shape.nodes is not None and shape.nodes != shape.pods:
         what = f"--nnodes {shape.nodes} with {shape.pods} pods"
         yield document.error(f"{shape.field}.args", what, f"write --nnodes {shape.pods}, or change worker.size")
@@ -147,6 +143,13 @@ def _check_engine(document: Document) -> Findings:
         what = "no --served-model-name, so the model answers to its path"
         yield document.warning(f"{shape.field}.args", what, "add it with the hub id")
     yield from _check_probes(document, shape.field, runner)
+
+
+def _fills(parallel: int, words: list[str], gpus: int) -> bool:
+    """Whether tensor parallelism, with any pipeline and data parallelism beside it, uses the GPUs asked for."""
+    stages = _count(flag(words, "--pp-size", "--pipeline-parallel-size"))
+    copies = _count(flag(words, "--dp-size", "--dp", "--data-parallel-size"))
+    return gpus in (parallel * stages, parallel * stages * copies)
 
 
 def _check_probes(document: Document, field: str, runner: dict[str, object]) -> Findings:
@@ -165,6 +168,10 @@ def _check_probes(document: Document, field: str, runner: dict[str, object]) -> 
         path = str(target.get("path", ""))
         if target and not path.startswith("/"):
             yield document.error(f"{field}.{probe}.httpGet.path", f"{path!r} is no path", "start it with /")
+
+
+def _count(value: str | None) -> int:
+    return int(value) if value is not None and value.isdecimal() else 1
 
 
 def _dicts(value: object) -> list[dict[str, object]]:

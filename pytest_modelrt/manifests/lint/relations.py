@@ -64,17 +64,25 @@ def collect(documents: Iterable[Document]) -> tuple[Objects, list[Finding]]:
 
 
 def check_relations(objects: Objects, cases: Iterable[Case], campaign: Campaign) -> Findings:
-    """Every service against the model and runtime it names; models and runtimes against their plan rows."""
+    """Services against the models and runtimes they name; models and runtimes against each other and the plan."""
     rows = {case.resource_name: case for case in cases}
+    pairs: dict[tuple[str, str], None] = {}
     for service in objects.services:
-        yield from _check_service(service, objects, rows)
+        yield from _check_service(service, objects)
+        pairs[_named(service, "model"), _named(service, "runtime")] = None
     for case in rows.values():
         model, runtime = objects.models.get(case.resource_name), objects.runtime_of(case)
+        if runtime is not None:
+            pairs[case.resource_name, runtime.name] = None
         if model is not None:
             yield from _check_model(model, case)
         shape = engine_shape(runtime.object) if runtime is not None else None
         if runtime is not None and shape is not None:
             yield from _check_shape(runtime, shape, case, campaign)
+    for model_name, runtime_name in pairs:
+        model, runtime = objects.models.get(model_name), objects.runtimes.get(runtime_name)
+        if model is not None and runtime is not None:
+            yield from _check_pair(model, runtime, rows.get(model_name))
 
 
 def check_presence(objects: Objects, cases: Iterable[Case], plan_file: str) -> Findings:
@@ -92,7 +100,7 @@ def check_presence(objects: Objects, cases: Iterable[Case], plan_file: str) -> F
             yield Finding(Severity.ERROR, problem)
 
 
-def _check_service(service: Document, objects: Objects, rows: dict[str, Case]) -> Findings:
+def _check_service(service: Document, objects: Objects) -> Findings:
     name, wanted = _named(service, "model"), _named(service, "runtime")
     model, runtime = objects.models.get(name), objects.runtimes.get(wanted)
     if name and model is None:
@@ -110,8 +118,6 @@ def _check_service(service: Document, objects: Objects, rows: dict[str, Case]) -
         if not (configured.get("runner") or configured.get("containers")):
             what = f"a router is asked for, and runtime {wanted} configures none: the service never gets a status"
             yield service.error("spec.router", what, "remove it, or give the runtime a routerConfig")
-    if model is not None and runtime is not None:
-        yield from _check_pair(model, runtime, rows.get(name))
 
 
 def _check_pair(model: Document, runtime: Document, case: Case | None) -> Findings:
@@ -170,13 +176,11 @@ def _check_model(model: Document, case: Case) -> Findings:
 
 def _check_shape(runtime: Document, shape: EngineShape, case: Case, campaign: Campaign) -> Findings:
     field_ = f"{shape.field}.resources.limits"
+    asked = f"GPUs asked: {shape.gpus}, in the plan: {case.gpus_text}"
     if shape.gpus > case.gpus:
-        what = f"asks for {shape.gpus} GPUs, the plan for {case.gpus_text}: limits would be exceeded"
-        yield runtime.error(field_, what, "correct the runtime or the plan")
+        yield runtime.error(field_, f"{asked}; its limits would be exceeded", "correct the runtime or the plan")
     elif shape.gpus < case.gpus:
-        yield runtime.warning(
-            field_, f"asks for {shape.gpus} GPUs, the plan for {case.gpus_text}", "correct one of them"
-        )
+        yield runtime.warning(field_, asked, "correct one of them")
     if shape.served_name is not None and shape.served_name != case.hub_id:
         what = f"serves {shape.served_name}, the plan asks for {case.hub_id}"
         yield runtime.error(f"{shape.field}.args", what, f"write --served-model-name {case.hub_id}")

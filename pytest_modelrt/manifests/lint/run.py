@@ -12,7 +12,7 @@ from pytest_modelrt.manifests.lint.relations import check_presence, check_relati
 from pytest_modelrt.manifests.lint.schema import check_schema
 from pytest_modelrt.manifests.objects import duplicate_keys
 from pytest_modelrt.manifests.tree import KINDS, MODEL_KINDS, RUNTIME_KINDS, ConfigTree, ManifestFile
-from pytest_modelrt.plan.document import compose
+from pytest_modelrt.plan.document import MAX_BYTES, compose
 from pytest_modelrt.plan.load import CAMPAIGN, PLAN, display, load_campaign, load_plan, read_text
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.plan.problems import ConfigError, Problem
@@ -80,7 +80,7 @@ def _read(path: Path, root: Path, findings: list[Finding]) -> Iterator[Document]
     if path.parent == root and path.name in (PLAN, CAMPAIGN):
         return
     expected = path == root or bool(_OURS & set(path.relative_to(root).parts[:-1]))
-    if not expected and not any(kind.encode() in path.read_bytes() for kind in KINDS):
+    if not expected and not _mentions(path):
         return
     text = read_text(path)
     if not expected and "{{" in text:
@@ -94,6 +94,12 @@ def _read(path: Path, root: Path, findings: list[Finding]) -> Iterator[Document]
             yield document
         elif expected and not document.kind and path.stem != "kustomization":
             findings.append(document.error("kind", "is missing", "write apiVersion, kind and metadata"))
+
+
+def _mentions(path: Path) -> bool:
+    """Whether a file may hold objects of our kinds; schemas of the kinds themselves are larger than any."""
+    data = path.read_bytes() if path.stat().st_size <= MAX_BYTES else b""
+    return any(f"kind: {kind}".encode() in data for kind in KINDS)
 
 
 def _check_document(document: Document) -> Findings:
