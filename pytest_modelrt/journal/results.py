@@ -50,6 +50,9 @@ class Result:
     verdict: Verdict
     exchanges: tuple[Mapping[str, Any], ...] = ()
     repairs: tuple[Mapping[str, Any], ...] = ()
+    runtime_name: str = ""
+    framework_version: str = ""
+    """Version of transformers the model was saved with."""
 
     @property
     def key(self) -> str:
@@ -97,6 +100,36 @@ def result_of(case: Case, trace: CaseTrace, run: RunInfo) -> Result:
         size=case.size,
         type=case.type,
         gpus=case.gpus_text,
+        run_id=run.run_id,
+        simulated=run.simulated,
+        cluster=run.cluster,
+        runner=f"pytest-modelrt {run.version} ({trace.worker})",
+        verdict=trace.verdict,
+        exchanges=tuple(trace.exchanges),
+        repairs=tuple(trace.repairs),
+        runtime_name=case.runtime_name,
+        framework_version=case.framework_version,
+    )
+
+
+def result_without_plan(trace: CaseTrace, run: RunInfo) -> Result:
+    """The result of a judged attempt at something that is no row of the plan, for example behind a gateway.
+
+    Raises:
+        ValueError: the attempt has no verdict.
+    """
+    if trace.verdict is None:
+        raise ValueError(f"{trace.case}: no verdict yet")
+    vendor, _, name = trace.case.rpartition("/")
+    return Result(
+        case=trace.case,
+        vendor=vendor or "-",
+        name=name,
+        resource_name=name,
+        hub_id=trace.case,
+        size="-",
+        type="-",
+        gpus="-",
         run_id=run.run_id,
         simulated=run.simulated,
         cluster=run.cluster,
@@ -293,4 +326,4 @@ def _cut_torn_tail(path: Path) -> None:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
-__all__ = ["History", "JournalError", "Result", "ResultsStore", "key_of", "result_of"]
+__all__ = ["History", "JournalError", "Result", "ResultsStore", "key_of", "result_of", "result_without_plan"]

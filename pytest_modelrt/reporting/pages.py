@@ -1,0 +1,181 @@
+"""Writes the pages into the reports directory: after every case, atomically, the same bytes for the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_modelrt.journal.files import atomic_write, write_if_changed
+from pytest_modelrt.journal.model import RunInfo
+from pytest_modelrt.journal.reader import JournalReader
+from pytest_modelrt.journal.results import Result, ResultsStore, result_of, result_without_plan
+from pytest_modelrt.journal.trace import CaseTrace
+from pytest_modelrt.plan.model import Campaign, Plan
+from pytest_modelrt.reporting import failed_md, summary_md, vendor_md
+from pytest_modelrt.reporting.models import Model, models_of
+
+SUMMARY = "test-results-summary.md"
+FAILED = "failed-models.md"
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where pages go; the defaults lie in the reports directory."""
+
+    summary: Path
+    vendors: Path
+    failed: Path
+    keep_case: bool = False
+    """Vendor pages are named as the plan spells the vendor, instead of in lower case."""
+
+    @classmethod
+    def under(cls, reports: Path) -> Places:
+        """The usual places."""
+        return cls(reports / SUMMARY, reports, reports / FAILED)
+
+    def vendor_page(self, vendor: str) -> Path:
+        """File of a vendor's page; a vendor's name cannot leave the directory."""
+        safe = "".join(char if char.isalnum() or char in "-_." else "-" for char in vendor).lstrip(".") or "unknown"
+        return self.vendors / f"{safe if self.keep_case else safe.lower()}-results.md"
+
+
+def write_pages(
+    reports_dir: Path,
+    plan: Plan,
+    campaign: Campaign,
+    results: ResultsStore,
+    run: RunInfo | None,
+    *,
+    changed: Collection[str] | None = None,
+    places: Places | None = None,
+) -> list[Path]:
+    """Bring all Markdown pages up to date; returns the files that changed.
+
+    Args:
+        reports_dir: where the pages go.
+        plan: rows of the pages.
+        campaign: what the cluster is said to be.
+        results: the one source of everything shown.
+        run: its results replace what an existing page says; results of other runs only fill gaps.
+        changed: vendors whose pages may have changed; None: any.
+        places: other file names.
+
+    Raises:
+        JournalError: the results cannot be read, or another run holds the lock for too long.
+        OSError: the directory cannot be written.
+    """
+    places = places or Places.under(reports_dir)
+    with results.exclusively():
+        latest = {key: history.latest for key, history in results.by_key.items()}
+        models = models_of(plan.cases, latest.values())
+        cluster = describe_cluster(campaign, run)
+        pages = {places.summary: _summary(places.summary, models, latest, results, run, cluster)}
+        pages |= _vendor_pages(places, plan, models, latest, cluster, changed)
+        pages[places.failed] = failed_md.render(results.by_key.values())
+        return [path for path, data in pages.items() if write_if_changed(path, data)]
+
+
+def describe_cluster(campaign: Campaign, run: RunInfo | None) -> str:
+    """``14x H100 80GB nodes (8 cards each, 80GB/card)``, with ``simulated`` where it is."""
+    hardware = campaign.hardware
+    memory = hardware.gpu_memory_bytes / 1e9
+    kind = f"{hardware.description} " if hardware.description else ""
+    text = f"{hardware.nodes}x {kind}nodes ({hardware.gpus_per_node} cards each, {memory:g}GB/card)"
+    return f"{text}, simulated" if run is not None and run.simulated else text
+
+
+def _summary(
+    path: Path,
+    models: list[Model],
+    latest: dict[str, Result],
+    results: ResultsStore,
+    run: RunInfo | None,
+    cluster: str,
+) -> bytes:
+    existing = path.read_bytes() if path.exists() else None
+    if existing is not None and not summary_md.usable(existing):
+        atomic_write(path.with_name(f"{path.name}.orig"), existing)  # somebody's page without our markers: kept aside
+        existing = None
+    run_id = run.run_id if run else None
+    attempts = results.attempts
+    if existing is not None:
+        attempts = [result for result in attempts if result.run_id == run_id]
+    return summary_md.render(
+        existing,
+        models,
+        latest,
+        attempts,
+        current_run=run_id,
+        updated=_newest(results, run),
+        cluster=cluster,
+    )
+
+
+def _newest(results: ResultsStore, run: RunInfo | None) -> str:
+    """When the newest result fell, as the summary writes it; never the time of rendering."""
+    moments = [result.verdict.finished for result in results.attempts] or ([run.started] if run else ["-"])
+    return max(moments)[:19].replace("T", " ") + " UTC"
+
+
+def _vendor_pages(
+    places: Places,
+    plan: Plan,
+    models: list[Model],
+    latest: dict[str, Result],
+    cluster: str,
+    changed: Collection[str] | None,
+) -> dict[Path, bytes]:
+    by_vendor: dict[str, list[Model]] = {}
+    for model in models:
+        by_vendor.setdefault(model.vendor, []).append(model)
+    cases = plan.by_id()
+    return {
+        places.vendor_page(vendor): vendor_md.render(vendor, group, latest, cases, cluster)
+        for vendor, group in by_vendor.items()
+        if (changed is None or vendor in changed) and any(model.key in latest for model in group)
+    }
+
+
+class RunPages:
+    """Keeps the pages of a running campaign up to date: the controller calls ``update`` after every case."""
+
+    def __init__(
+        self, reports: Path, plan: Plan, campaign: Campaign, run_dir: Path, *, places: Places | None = None
+    ) -> None:
+        """Open the results store.
+
+        Raises:
+            JournalError: the results store is corrupt.
+        """
+        self.reader = JournalReader(run_dir)
+        self.store = ResultsStore.open(reports)
+        self._reports = reports
+        self._places = places
+        self._plan = plan
+        self._cases = plan.by_id()
+        self._campaign = campaign
+        self._first = True
+
+    def update(self) -> list[Path]:
+        """Take what is new from the journals into store and pages; returns the files that changed.
+
+        Raises:
+            JournalError: journal, store or lock are in trouble.
+            OSError: the disk does not take it.
+        """
+        judged = self.reader.refresh()
+        info = self.reader.view.info
+        if info is None:
+            return []
+        for trace in judged:
+            self.store.add(self._result(trace, info))
+        vendors = None if self._first else {trace.case.rpartition("/")[0] for trace in judged}
+        self._first = False
+        return write_pages(
+            self._reports, self._plan, self._campaign, self.store, info, changed=vendors, places=self._places
+        )
+
+    def _result(self, trace: CaseTrace, info: RunInfo) -> Result:
+        case = self._cases.get(trace.case)
+        return result_of(case, trace, info) if case else result_without_plan(trace, info)

@@ -1,0 +1,75 @@
+"""The table at the end of a run: outcomes with their causes, plain text, 80 columns. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pytest_modelrt.journal.model import Outcome, Verdict
+
+WIDTH = 80
+_ORDER = (Outcome.FAILED, Outcome.ERROR, Outcome.SKIPPED, Outcome.NOT_RUN)
+MAX_NAMES = 6
+
+
+def outcome_table(verdicts: Iterable[Verdict], *, quiet: bool = False, width: int = WIDTH) -> list[str]:
+    """Lines for the terminal: counts, then every cause with its cases, most frequent first.
+
+    Quiet (``-q``): only when something did not pass, and only one line per cause.
+    """
+    known = list(verdicts)
+    counts = Counter(verdict.outcome for verdict in known)
+    if not known or (quiet and counts[Outcome.PASSED] == len(known)):
+        return []
+    lines = [] if quiet else [counts_line(known)]
+    for outcome in _ORDER:
+        chosen = [verdict for verdict in known if verdict.outcome is outcome]
+        by_cause = Counter(verdict.cause or "unknown" for verdict in chosen)
+        for slug in sorted(by_cause, key=lambda slug: (-by_cause[slug], slug)):
+            group = [verdict for verdict in chosen if (verdict.cause or "unknown") == slug]
+            lines += _cause_lines(outcome, slug, group, quiet, width)
+    if not quiet:
+        lines += _warning_lines(known, width)
+    return lines
+
+
+def counts_line(verdicts: Sequence[Verdict]) -> str:
+    """``149 passed, 5 failed (2 causes), 3 skipped of 157``."""
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    parts = []
+    for outcome in (Outcome.PASSED, *_ORDER, Outcome.CARRIED_OVER):
+        if counts[outcome]:
+            causes = {verdict.cause for verdict in verdicts if verdict.outcome is outcome and verdict.cause}
+            noted = f" ({len(causes)} cause{'s' * (len(causes) > 1)})" if causes else ""
+            parts.append(f"{counts[outcome]} {outcome.value}{noted}")
+    return f"{', '.join(parts)} of {len(verdicts)}"
+
+
+def _cause_lines(outcome: Outcome, slug: str, group: Sequence[Verdict], quiet: bool, width: int) -> list[str]:
+    head = f"{outcome.value:8} {slug} ({len(group)})"
+    if quiet:
+        return [_fit(f"{head} {', '.join(verdict.case for verdict in group)}", width)]
+    owner = f", owner {group[0].owner}" if group[0].owner else ""
+    lines = [_fit(head + owner, width)]
+    for verdict in group[:MAX_NAMES]:
+        lines.append(_fit(f"    {verdict.case}: {' '.join(verdict.summary.split())}", width))
+    if len(group) > MAX_NAMES:
+        lines.append(f"    ... and {len(group) - MAX_NAMES} more")
+    if group[0].hint:
+        lines.append(_fit(f"    next: {' '.join(group[0].hint.split())}", width))
+    return lines
+
+
+def _warning_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:
+    warned = [(verdict.case, text) for verdict in verdicts for text in verdict.warnings]
+    if not warned:
+        return []
+    cases = len({case for case, _ in warned})
+    kinds = Counter(text.split(":")[0] for _, text in warned)
+    said = ", ".join(f"{kind} ({number})" for kind, number in kinds.most_common(4))
+    return [_fit(f"warnings in {cases} case{'s' * (cases > 1)}: {said}", width)]
+
+
+def _fit(text: str, width: int) -> str:
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return printable if len(printable) <= width else printable[: width - 3].rstrip() + "..."
