@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterable
 
@@ -19,6 +20,7 @@ class Network:
     def __init__(self) -> None:
         self._ports: dict[tuple[str, str], dict[int, int]] = {}
         self._pods: dict[str, tuple[str, str]] = {}
+        self._meetings: dict[str, tuple[set[int], asyncio.Event]] = {}
         self._counter = itertools.count(2)
         self._find_service: FindService = lambda _namespace, _name: None
         self._find_pods: FindPods = lambda _namespace: ()
@@ -53,6 +55,19 @@ class Network:
     def local_port(self, namespace: str, pod: str, port: int) -> int | None:
         """The local port behind a pod's port; None: connection refused."""
         return self._ports.get((namespace, pod), {}).get(port)
+
+    async def meet(self, key: str, rank: int, size: int) -> None:
+        """Wait until all ``size`` ranks of a distributed start have come to ``key``."""
+        present, complete = self._meetings.setdefault(key, (set(), asyncio.Event()))
+        present.add(rank)
+        if len(present) >= size:
+            complete.set()
+            del self._meetings[key]
+        try:
+            await complete.wait()
+        except asyncio.CancelledError:
+            present.discard(rank)
+            raise
 
     def url(self, host: str, port: int) -> str:
         """Base URL for in-cluster ``host:port``, where host is a pod's address or a service's DNS name.

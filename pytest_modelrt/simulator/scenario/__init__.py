@@ -6,6 +6,7 @@ Answers depend on the scenario, its seed and the names asked about, never on the
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -184,12 +185,16 @@ class Scenario:
             log=rule.log,
         )
 
-    def startup(self, model_name: str, hub_id: str, gpus: int, node: str = "", start: int = 1) -> StartupScript:
-        """How the ``start``-th start of the model's engine on ``node`` goes.
+    def startup(
+        self, model_name: str, hub_id: str, gpus: int, node: str = "", start: int = 1, argv: Sequence[str] = ()
+    ) -> StartupScript:
+        """How the ``start``-th start of the model's engine on ``node`` with the command line ``argv`` goes.
 
         ``gpus`` is part of the question for scenarios to come; the record shows no effect of it on the time.
         """
         rule: StartupRule = self._rule(model_name, hub_id, "startup") or StartupRule()
+        if rule.unless_args and all(f" {words} " in f" {' '.join(argv)} " for words in rule.unless_args):
+            rule = StartupRule()
         model = durations.STARTUP_MODELS[self.file.startups]
         parameters = self.hub.repo(hub_id).parameters
         seconds = durations.startup_seconds(model, self.seed, hub_id, parameters)

@@ -96,6 +96,8 @@ class StartupRule:
     log: tuple[LogLines, ...] = ()
     served_name: str | None = None
     """Another name than the one asked for."""
+    unless_args: tuple[str, ...] = ()
+    """No such trouble when the command line has all of these words, e.g. ``--attention-backend triton``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Programs that behave like the real serving engines."""
