@@ -138,12 +138,12 @@ class CaseLife:
     def delete_runtime(self) -> None:
         """Delete the runtime; interrupted: left to the sweep, which keeps the order."""
         if not self._interrupted.is_set():
-            self._clean(self.stack.delete_runtime)
+            self._clean(lambda: self.stack.delete_runtime())
 
     def delete_model(self) -> None:
         """Delete the model and see it gone; interrupted: left to the sweep."""
         if not self._interrupted.is_set():
-            self._clean(self.stack.delete_model)
+            self._clean(lambda: self.stack.delete_model())
 
     def finish(self) -> Verdict:
         """Look for leftovers and pronounce the verdict; the last line of this attempt."""
