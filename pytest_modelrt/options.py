@@ -224,7 +224,7 @@ class Settings:
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare every option on the command line and in the ini file."""
-    group = parser.getgroup("modelrt", "pytest-modelrt: test models on Kubernetes")
+    group = parser.getgroup("modelrt", "pytest-modelrt: test models on Kubernetes (give values with =, not a blank)")
     for option in OPTIONS:
         keywords: dict[str, Any] = {"dest": option.key, "default": None, "help": option.describe()}
         if option.switch:

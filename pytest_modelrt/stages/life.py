@@ -133,17 +133,17 @@ class CaseLife:
     def delete_service(self) -> None:
         """Delete service and namespace and see them gone; interrupted: only ask for it."""
         hurry = self._interrupted.is_set()
-        self._clean(lambda: self.stack.delete_service(wait=not hurry))
+        self._clean(lambda stack: stack.delete_service(wait=not hurry))
 
     def delete_runtime(self) -> None:
         """Delete the runtime; interrupted: left to the sweep, which keeps the order."""
         if not self._interrupted.is_set():
-            self._clean(lambda: self.stack.delete_runtime())
+            self._clean(lambda stack: stack.delete_runtime())
 
     def delete_model(self) -> None:
         """Delete the model and see it gone; interrupted: left to the sweep."""
         if not self._interrupted.is_set():
-            self._clean(lambda: self.stack.delete_model())
+            self._clean(lambda stack: stack.delete_model())
 
     def finish(self) -> Verdict:
         """Look for leftovers and pronounce the verdict; the last line of this attempt."""
@@ -257,14 +257,14 @@ class CaseLife:
             return (f"router-no-workers: the router answers {answer.status_code}: {answer.text[:200]}",)
         return ()
 
-    def _clean(self, action: Callable[[], Ready]) -> None:
+    def _clean(self, action: Callable[[Stack], Ready]) -> None:
         if self._surroundings is None:
             return
         started = self._clock.monotonic()
         if Stage.CLEANUP not in self.record.stages:
             self._write(EventKind.STAGE_STARTED, Stage.CLEANUP)
         try:
-            self.record.warnings += action().warnings
+            self.record.warnings += action(self._surroundings.stack).warnings
         except (StackFailure, ClusterError) as error:
             self.record.warnings.append(f"cleanup: {error}")
         finally:
