@@ -69,6 +69,13 @@ class Books(Generic[W]):
         """The job of each busy worker."""
         return {worker: running.job for worker, running in self._workers.items() if running is not None}
 
+    def next_test(self, worker: W) -> str:
+        """The test a busy worker runs or starts next; KeyError when it has none."""
+        running = self._workers[worker]
+        if running is None:
+            raise KeyError(worker)
+        return running.left[0]
+
     @property
     def waiting(self) -> list[Job]:
         """Jobs that have not started, in no particular order."""

@@ -33,7 +33,9 @@ def reorder(
     if not any(case_of(nodeid, cases) for nodeid in nodeids):
         return list(range(len(nodeids)))
     place = {nodeid: number for number, nodeid in enumerate(nodeids)}
-    jobs = [replace(job, seconds=0.0) if job.case is None else job for job in make_jobs(nodeids, cases, estimates, {}, 1)]
+    jobs = [
+        replace(job, seconds=0.0) if job.case is None else job for job in make_jobs(nodeids, cases, estimates, {}, 1)
+    ]
     plan = forecast(jobs, limits, 1, order)
     ordered = [span.job for span in plan.spans] + list(plan.impossible)
     return [place[test] for job in ordered for test in job.tests]
