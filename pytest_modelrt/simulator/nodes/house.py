@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -41,6 +41,7 @@ class Nodes:
 
     ``programs`` maps image prefixes to programs; engines and routers of SGLang are known anyway, by their command.
     ``certificate`` is the kubelets' serving certificate and key as files; ``ledger.jsonl`` goes to ``directory``.
+    ``preloaded`` images lie on every node from the start.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Nodes:
         certificate: tuple[Path, Path],
         nodes: int = 14,
         gpus_per_node: int = 8,
+        preloaded: Sequence[str] = (),
     ) -> None:
         self.fleet = Fleet(nodes=nodes, gpus_per_node=gpus_per_node)
         self.disks = Disks()
@@ -65,6 +67,7 @@ class Nodes:
         self._scenario = scenario
         self._hub = hub
         self._certificate = certificate
+        self._preloaded = preloaded
         self._programs = Programs(
             by_image=programs, by_words=(("sglang_router.launch_router", router), ("sglang.launch_server", engine))
         )
@@ -81,6 +84,10 @@ class Nodes:
         """Register the nodes and begin to run pods."""
         self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
         kubelet_client = self._client.as_component("kubelet")
+        images = Images(self._scenario, self._clock)
+        for node in self.fleet.names:
+            for image in self._preloaded:
+                images.preload(node, image)
         around = Surroundings(
             client=kubelet_client,
             clock=self._clock,
@@ -89,7 +96,7 @@ class Nodes:
             programs=self._programs,
             network=self.network,
             disks=self.disks,
-            images=Images(self._scenario, self._clock),
+            images=images,
             events=EventRecorder(kubelet_client, self._clock, "kubelet"),
             session=self._session,
             connect_api=self._connect_api,

@@ -30,6 +30,10 @@ class Images:
         """Whether the node has the image."""
         return (node, image) in self._present
 
+    def preload(self, node: str, image: str) -> None:
+        """The node has had the image for long."""
+        self._present.add((node, image))
+
     async def pull(self, node: str, image: str) -> float:
         """Fetch the image; returns the cluster seconds it took. Two pods that need it share one pull.
 
