@@ -79,7 +79,7 @@ class Component:
             return declared  # type: ignore[no-any-return]
         if self.spec.get("leader") or self.spec.get("worker"):
             return "MultiNode"
-        has_decoder = bool((self.setting.service["spec"]).get("decoder"))
+        has_decoder = self.setting.service["spec"].get("decoder") is not None
         if self.spec.get("minReplicas") == 0 and not (self.kind == "engine" and has_decoder):
             return "Serverless"
         return "RawDeployment"
