@@ -53,9 +53,9 @@ def _files(result: Result) -> list[str]:
     vendor, name = result.vendor, result.resource_name
     return [
         "**Config Files**:",
-        f"- Model: {code(files.get('model', f'models/{vendor}/{result.name}.yaml'))}",
-        f"- Runtime: {code(files.get('runtime', f'runtimes/srt/{vendor}/{name}-rt.yaml'))}",
-        f"- InferenceService: {code(files.get('service', f'samples/isvc/{vendor}/{name}.yaml'))}",
+        f"- Model: {code(files.get('model', f'config/models/{vendor}/{result.name}.yaml'))}",
+        f"- Runtime: {code(files.get('runtime', f'config/runtimes/srt/{vendor}/{name}-rt.yaml'))}",
+        f"- InferenceService: {code(files.get('service', f'config/samples/isvc/{vendor}/{name}.yaml'))}",
         "",
     ]
 

@@ -66,7 +66,8 @@ class Names:
 
     def find(self, vendor: str, name: str) -> Model | None:
         """The model, or None when only the page knows it."""
-        return self._by_name.get((plain(vendor), plain(name)))
+        exact = self._by_name.get((plain(vendor), plain(name)))
+        return exact or self._by_name.get((plain(self.vendor(vendor)), plain(name)))
 
     def key(self, vendor: str, name: str) -> str:
         """Key of the model, or one made up of what the page says."""

@@ -35,7 +35,8 @@ class Summary:
 def read(path: Path) -> Summary:
     summary = Summary()
     section = vendor = table = ""
-    for raw in path.read_bytes().decode().split("\n"):
+    text = re.sub(r"```.*?```", "", path.read_bytes().decode("utf-8", "surrogateescape"), flags=re.DOTALL)
+    for raw in text.split("\n"):
         line = raw.strip()
         if line.startswith("#"):
             summary.headings.append(line)
@@ -46,7 +47,7 @@ def read(path: Path) -> Summary:
             vendor = match[1]
             summary.headers[vendor] = match[2]
             summary.vendors[vendor] = []
-        marker = re.fullmatch(r"<!-- (\w+)_(START|END) -->", line)
+        marker = re.fullmatch(r"<!-- ?(\w+)_(START|END) ?-->", line)
         if marker:
             table = marker[1] if marker[2] == "START" else ""
             summary.tables.setdefault(marker[1], [])
