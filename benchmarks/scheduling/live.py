@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -19,7 +20,6 @@ from pytest_modelrt.scheduling.limits import Limits
 from .measure import judge
 from .stock import KINDS, Stay
 from .workloads import Workload, workload
-import itertools
 
 REPOSITORY = Path(__file__).parents[2]
 POLICIES = ("ours", *KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,6 @@ from pytest_modelrt.scheduling.jobs import Job
 from pytest_modelrt.scheduling.limits import Limits
 
 from .stock import Stay
-import itertools
 
 
 @dataclass(frozen=True)
