@@ -54,6 +54,9 @@ class Result:
     framework_version: str = ""
     """Version of transformers the model was saved with."""
 
+    def __hash__(self) -> int:
+        return hash((self.case, self.run_id, self.verdict.started, self.verdict.attempt))
+
     @property
     def key(self) -> str:
         """Stable over renamed rows: vendor folder, object name and hub id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
@@ -12,6 +13,7 @@ _SPLIT = re.compile(r"(?<!\\)\|")
 _RULE = re.compile(r"^[\s|:-]+$")
 
 
+@lru_cache(maxsize=32768)
 def cell(text: object, limit: int = 0) -> str:
     """``text`` as the content of one cell: one line, bars and tags escaped, at most ``limit`` characters (0: any)."""
     flat = " ".join(_CONTROL.sub(" ", str(text)).split())
@@ -37,11 +39,17 @@ def is_rule(line: str) -> bool:
 
 def cells_of(line: str) -> list[str]:
     """The cells of a row, stripped; escapes are kept as they stand."""
+    return list(_cells_of(line))
+
+
+@lru_cache(maxsize=32768)
+def _cells_of(line: str) -> tuple[str, ...]:
+    """Remembered, because a page is read again after every case and hardly changes."""
     inner = line.strip().removeprefix("|")
     parts = _SPLIT.split(inner)
     if parts and not parts[-1].strip():
         parts = parts[:-1]
-    return [part.strip() for part in parts]
+    return tuple(part.strip() for part in parts)
 
 
 def with_cell(line: str, index: int, text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pytest_modelrt.journal.model import Outcome, Stage
 from pytest_modelrt.journal.results import Result
 from pytest_modelrt.reporting.markdown import cell
@@ -60,6 +62,7 @@ def day(result: Result) -> str:
     return result.verdict.finished[:10]
 
 
+@lru_cache(maxsize=32768)
 def notes(result: Result) -> str:
     """Notes of a row, escaped; the reason when it did not pass."""
     verdict = result.verdict
@@ -107,6 +110,7 @@ def _passed(result: Result) -> str:
     return text
 
 
+@lru_cache(maxsize=32768)
 def log_text(result: Result) -> str:
     """Results column of the execution log, escaped."""
     verdict = result.verdict
