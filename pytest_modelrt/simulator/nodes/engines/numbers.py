@@ -18,7 +18,7 @@ def embed(text: str, width: int) -> list[float]:
     """A unit vector; texts that share word stems are close."""
     vector = [0.0] * width
     for feature, weight in _features(text):
-        digest = hashlib.blake2b(feature.encode(), digest_size=_PLACES * 3).digest()
+        digest = hashlib.shake_128(feature.encode()).digest(_PLACES * 3)
         for start in range(0, len(digest), 3):
             place = int.from_bytes(digest[start : start + 2], "big") * 65521 % width
             vector[place] += weight if digest[start + 2] & 1 else -weight
