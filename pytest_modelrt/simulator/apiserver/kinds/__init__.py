@@ -1,0 +1,1 @@
+"""The built-in kinds: their schemas, what is special about each, and their table columns."""

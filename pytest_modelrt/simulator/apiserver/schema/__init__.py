@@ -1,0 +1,1 @@
+"""Structural schemas: notation for built-in kinds, pruning, defaulting, validation."""
