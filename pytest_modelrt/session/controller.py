@@ -133,15 +133,20 @@ class Controller:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take a verdict from the teardown report."""
+        """Take a verdict from the teardown report; of a case that never started only the scheduler reports."""
         data = getattr(report, REPORT_ATTRIBUTE, None)
         if data is not None:
             self._take(Verdict.from_data(data))
+        elif report.failed and self.info is not None:
+            self._record(self.ledger.refused(report.nodeid, report.longreprtext))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
         """A worker died: its case gets a verdict all the same."""
-        verdict = self.ledger.lost(crashitem, str(getattr(getattr(report.node, "gateway", None), "id", "?")))
+        self._record(self.ledger.lost(crashitem, str(getattr(getattr(report.node, "gateway", None), "id", "?"))))
+
+    def _record(self, verdict: Verdict | None) -> None:
+        """A verdict of our own."""
         if verdict is not None:
             journal_of(self._config).verdict(verdict)
             self._take(verdict)

@@ -45,6 +45,14 @@ class Ledger:
             return None
         return self._stopped(case.id, f"worker {worker} died while running it")
 
+    def refused(self, nodeid: str, why: str) -> Verdict | None:
+        """The verdict about a case the scheduler never handed out; None when the test is no case, or was handed out."""
+        case = case_of(nodeid, self.cases)
+        if case is None or case.id in self.started or case.id in self.verdicts:
+            return None
+        now = rfc3339(utc_now())
+        return Verdict(case=case.id, outcome=Outcome.NOT_RUN, started=now, finished=now, owner="suite", summary=why)
+
     def unjudged(self, known: Mapping[str, Verdict]) -> list[Verdict]:
         """Verdicts about cases that were started and never came back: the journal's, else that they were stopped."""
         missing = [case_id for case_id in self.started if case_id not in self.verdicts]

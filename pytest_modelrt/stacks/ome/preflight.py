@@ -9,6 +9,7 @@ from pytest_modelrt.cluster.ownership import is_ours
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.manifests.fit import weights_fit
 from pytest_modelrt.plan.model import Campaign, Hardware
+from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.stacks.ome.context import Context, dig, label
 from pytest_modelrt.stacks.ome.files import CaseFiles
 from pytest_modelrt.stacks.protocol import Ready, StackFailure
@@ -25,8 +26,7 @@ def check_before_touching(context: Context, files: CaseFiles, campaign: Campaign
     context.cluster.list(CLUSTER_BASE_MODEL, labels=f"{RUN_ID}={context.owner.run_id}")
     hardware = _hardware(context, campaign.hardware)
     why = weights_fit(case, hardware)
-    if why is None and case.serving.tensor_parallel > campaign.gpus_per_test:
-        why = f"{case.serving.tensor_parallel} GPUs asked, one test may hold {campaign.gpus_per_test}"
+    why = why or Limits.of(campaign).refusal(max(case.gpus, case.serving.tensor_parallel))
     if why is not None:
         raise StackFailure(Stage.PREFLIGHT, "arithmetic", why, cause="gpu-budget-exceeded")
     _names_free(context)
