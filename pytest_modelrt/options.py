@@ -295,3 +295,14 @@ def _convert_one(option: Option, text: str, origin: str) -> Any:
         return option.convert(text)
     except ValueError as error:
         raise pytest.UsageError(f"{origin}: {text!r} cannot be used: {error}") from None
+
+
+def as_markdown() -> str:
+    """The table of ``docs/options.md``."""
+    lines = ["| Option | Ini | Environment | Default | Meaning |", "|---|---|---|---|---|"]
+    for option in OPTIONS:
+        value = f"={'|'.join(option.choices) or option.metavar}" if not option.switch else ""
+        flag = f"`{option.flag}{value}`".replace("|", "\\|")
+        variables = ", ".join(f"`{name}`" for name in (option.env, *option.also_env))
+        lines.append(f"| {flag} | `{option.key}` | {variables} | {option.default_text or '-'} | {option.help} |")
+    return "\n".join(lines) + "\n"

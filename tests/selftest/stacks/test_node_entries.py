@@ -35,5 +35,8 @@ def test_entries_without_progress_have_no_bytes() -> None:
 
 
 def test_labels_of_nodes() -> None:
-    nodes = [{"metadata": {"name": "n1", "labels": {node_label("m"): "Ready"}}}, {"metadata": {"name": "n2"}}]
+    nodes: list[dict[str, Any]] = [
+        {"metadata": {"name": "n1", "labels": {node_label("m"): "Ready"}}},
+        {"metadata": {"name": "n2"}},
+    ]
     assert labels_of(nodes, "m") == {"n1": "Ready"}
