@@ -1,0 +1,175 @@
+"""Puts the simulator's houses together: API server, nodes, controllers. They meet only in the API."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pytest_modelrt.clock import SIMULATOR_EXTENSION, Clock
+from pytest_modelrt.simulator.apiserver.admission import AdmissionRequest
+from pytest_modelrt.simulator.apiserver.pki import Authority
+from pytest_modelrt.simulator.apiserver.server import ApiServer, ServerConfig
+from pytest_modelrt.simulator.client import ApiClient, Object
+from pytest_modelrt.simulator.controllers import bootstrap
+from pytest_modelrt.simulator.controllers.agent.fleet import AgentFleet
+from pytest_modelrt.simulator.controllers.ome.admission import Webhooks
+from pytest_modelrt.simulator.controllers.ome.manager import Manager
+from pytest_modelrt.simulator.controllers.platform import Platform
+from pytest_modelrt.simulator.controllers.profile import Profile
+from pytest_modelrt.simulator.controllers.schemas import crds
+from pytest_modelrt.simulator.controllers.workloads import Workloads
+from pytest_modelrt.simulator.controllers.workloads.pods import is_ready
+from pytest_modelrt.simulator.fleet import Fleet
+from pytest_modelrt.simulator.nodes.house import Nodes
+from pytest_modelrt.simulator.residence import Residence
+from pytest_modelrt.simulator.resources import NODES, OME_NAMESPACE, PODS
+from pytest_modelrt.simulator.scenario import Scenario
+
+log = logging.getLogger(__name__)
+
+
+class Town:
+    """One simulated cluster; ``ready`` is set when a client finds it as if it had been there for long."""
+
+    def __init__(self, residence: Residence, clock: Clock, scenario: Scenario, fleet: Fleet, profile: Profile) -> None:
+        self.ready = asyncio.Event()
+        self._residence = residence
+        self._clock = clock
+        self._scenario = scenario
+        self._fleet = fleet
+        self._profile = profile
+        self._webhooks: Webhooks | None = None
+
+    async def run(self, apiserver: Path | None, without: frozenset[str], stop: asyncio.Event) -> None:
+        """Build everything, be ready, and take it down again once ``stop`` is set.
+
+        ``apiserver`` is the kubeconfig of a server to use instead of an own one; ``without`` names workload
+        controllers (by plural) that run elsewhere.
+
+        Raises:
+            Exception: whatever made a part fail.
+        """
+        async with AsyncExitStack() as stack:
+            client, authority = await self._reach(apiserver, stack)
+            platform = Platform(client, self._clock, self._profile)
+            stack.push_async_callback(platform.informers.stop)
+            manager, agents = Manager(platform), AgentFleet(platform)
+            workloads = Workloads(platform, without)
+            webhooks = Webhooks(platform, manager.is_serving)
+            nodes = self._nodes(client, manager, agents, self._certificate(authority))
+            stack.push_async_callback(nodes.stop)
+            await nodes.start()
+            await platform.informers.start()
+            if apiserver is None:
+                self._webhooks = webhooks
+            await bootstrap.install(client, self._profile, token_secret=self._scenario.token_secret)
+            working = asyncio.create_task(workloads.run(), name="workloads")
+            stack.push_async_callback(_cancelled, working)
+            await self._first_of(self._settled(platform), working, stop)
+            if not stop.is_set():
+                self._move_in(apiserver)
+                self.ready.set()
+            await self._first_of(stop.wait(), working, stop)
+
+    async def _reach(self, apiserver: Path | None, stack: AsyncExitStack) -> tuple[ApiClient, Authority]:
+        """A client of the API server, which is started if it is our own, and who signs our certificates."""
+        if apiserver is not None:
+            client = await stack.enter_async_context(ApiClient.from_kubeconfig(apiserver))
+            await bootstrap.install_crds(client, crds())
+            return client, Authority()
+        extension = {"speed": self._clock.speed, "directory": str(self._residence.directory.resolve())}
+        self._server = ApiServer(
+            ServerConfig(
+                directory=self._residence.directory,
+                speed=self._clock.speed,
+                crds=crds(),
+                admission=[self._admit],
+                kubeconfig_extension=extension,
+            )
+        )
+        await self._server.start()
+        stack.push_async_callback(self._server.stop)
+        context = self._server.authority.client_context()
+        token = self._server.token("system:modelrt")
+        client = await stack.enter_async_context(ApiClient(self._server.url, context, token))
+        return client, self._server.authority
+
+    async def _admit(self, request: AdmissionRequest) -> Object | None:
+        return await self._webhooks(request) if self._webhooks is not None else None
+
+    def _certificate(self, authority: Authority) -> tuple[Path, Path]:
+        """The kubelets' certificate and key as files."""
+        certificate, key = authority.issue("127.0.0.1", "localhost", *self._fleet.names)
+        self._residence.write("kubelet.crt", certificate.decode())
+        self._residence.write("kubelet.key", key.decode())
+        return self._residence.directory / "kubelet.crt", self._residence.directory / "kubelet.key"
+
+    def _nodes(self, client: ApiClient, manager: Manager, agents: AgentFleet, certificate: tuple[Path, Path]) -> Nodes:
+        programs = {bootstrap.MANAGER_IMAGE: manager.program, bootstrap.AGENT_IMAGE: agents.program}
+        return Nodes(
+            client,
+            self._clock,
+            self._scenario,
+            self._scenario.hub,
+            programs,
+            self._residence.directory,
+            certificate=certificate,
+            nodes=self._fleet.nodes,
+            gpus_per_node=self._fleet.gpus_per_node,
+            preloaded=[f"{image}:{self._profile.name}" for image in programs],
+        )
+
+    async def _settled(self, platform: Platform) -> None:
+        """Wait until all nodes are ready, and the manager and every agent run."""
+        nodes, pods = platform.informers.of(NODES), platform.informers.of(PODS)
+        changed = asyncio.Event()
+        stops = [informer.on_change(lambda *_: changed.set()) for informer in (nodes, pods)]
+        wanted = self._fleet.nodes + 1
+        try:
+            while True:
+                changed.clear()
+                running = [pod for pod in pods.cache.values() if pod["metadata"]["namespace"] == OME_NAMESPACE]
+                if (
+                    sum(map(is_ready, running)) >= wanted
+                    and sum(map(is_ready, nodes.cache.values())) >= self._fleet.nodes
+                ):
+                    return
+                await changed.wait()
+        finally:
+            for stop in stops:
+                stop()
+
+    def _move_in(self, apiserver: Path | None) -> None:
+        """Write the kubeconfig that says: ready."""
+        if apiserver is None:
+            self._server.write_kubeconfig(self._residence.kubeconfig)
+            return
+        config = yaml.safe_load(apiserver.read_text(encoding="utf-8"))
+        extension = {"speed": self._clock.speed, "directory": str(self._residence.directory.resolve())}
+        for entry in config["clusters"]:
+            entry["cluster"]["extensions"] = [{"name": SIMULATOR_EXTENSION, "extension": extension}]
+        self._residence.write(self._residence.kubeconfig.name, yaml.safe_dump(config))
+
+    @staticmethod
+    async def _first_of(awaited: Coroutine[Any, Any, Any], working: asyncio.Task[None], stop: asyncio.Event) -> None:
+        """Wait for ``awaited``, for ``stop``, or for the workload controllers to fail."""
+        tasks = {asyncio.ensure_future(awaited), asyncio.ensure_future(stop.wait())}
+        try:
+            done, _ = await asyncio.wait({*tasks, working}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
