@@ -42,9 +42,9 @@ class Stopped(Exception):
 
 
 class RateLimit:
-    """A token bucket in front of the API server; thread-safe."""
+    """A token bucket in front of the API server, as wide as kubectl's; thread-safe."""
 
-    def __init__(self, clock: Clock, per_second: float = 30.0, burst: float = 60.0) -> None:
+    def __init__(self, clock: Clock, per_second: float = 50.0, burst: float = 300.0) -> None:
         self._clock = clock
         self._rate = per_second
         self._burst = burst
