@@ -27,6 +27,8 @@ _MAX_BODY = 64 * 1024 * 1024
 _REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 429: "TooManyRequests", 500: "InternalError"}
 """Reasons of answers that are no Status: unknown paths, and proxies in front of the API server."""
 
+_NOT_THE_SERVER = ("webhook", "typed patch", ":10250/", "containerlogs")
+
 
 class _Away(ApiUnavailable):
     """One attempt got no usable answer."""
@@ -231,15 +233,15 @@ def api_error(code: int, content: bytes) -> ApiError:
 def is_transient(error: ApiError) -> bool:
     """Whether the API server itself is in trouble, as opposed to refusing this one request.
 
-    A 500 is read closely: a webhook that is down or a document that fits no schema come as 500 too, and waiting does
-    not help there.
+    A 500 is read closely: a webhook that is down, a document that fits no schema and a node that does not answer for
+    its logs come as 500 too, and the API server is well.
     """
     if error.code in (429, 502, 503, 504):
         return True
     if error.code != 500:
         return False
     message = error.message.lower()
-    if "webhook" in message or "typed patch" in message:
+    if any(words in message for words in _NOT_THE_SERVER):
         return False
     signs = ("etcdserver", "timed out", "timeout", "connection refused", "leader changed")
     return error.reason == "InternalError" or any(sign in message for sign in signs)

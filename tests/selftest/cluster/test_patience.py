@@ -51,9 +51,10 @@ def test_short_trouble_is_ridden_out(connect: Connect, trouble: Answer | Cut) ->
         status(422, "Invalid", "spec.x: Required value"),
         status(500, "InternalError", 'Internal error occurred: failed calling webhook "v": no endpoints available'),
         status(500, "", "failed to create typed patch object: .spec.nope: field not declared in schema"),
+        status(500, "InternalError", 'Get "https://10.0.0.7:10250/containerLogs/ns/p/c": dial tcp: connection refused'),
         status(500, "", "resourceVersion should not be set on objects to be created"),
     ],
-    ids=["403", "409", "422", "webhook", "schema", "version"],
+    ids=["403", "409", "422", "webhook", "schema", "kubelet", "version"],
 )
 def test_a_refusal_is_not_an_outage(connect: Connect, refusal: Answer) -> None:
     cluster, api = connect(in_turn(refusal))
