@@ -20,7 +20,7 @@ def apply_object(live: JSON, config: JSON, manager: Manager, schema: JSON, *, fo
     wanted = fieldset.of_object(config, schema)
     merged: JSON = _merge(live, config, schema)
     others = [entry for entry in managed.entries(live) if managed.manager_of(entry) != manager]
-    gone = fieldset.subtract(managed.find(live, manager), wanted)
+    gone = fieldset.abandoned(managed.find(live, manager), wanted)
     if gone:
         held: FieldSet = {}
         for entry in others:
@@ -30,12 +30,17 @@ def apply_object(live: JSON, config: JSON, manager: Manager, schema: JSON, *, fo
     conflicts = [
         (managed.manager_of(entry), both)
         for entry in others
-        if (both := fieldset.intersect(managed.fields_of(entry), changed))
+        if (both := fieldset.intersect(managed.fields_of(entry), changed)) and not _forgiven(manager, entry)
     ]
     if conflicts and not force:
         raise _conflict(conflicts)
     managed.write(merged, managed.replaced(managed.entries(live), manager, wanted, changed, removed))
     return merged
+
+
+def _forgiven(manager: Manager, entry: JSON) -> bool:
+    """kubectl may take over from itself when it moves from client-side to server-side apply."""
+    return manager.name == "kubectl" and managed.manager_of(entry).name == "kubectl-client-side-apply"
 
 
 def _merge(live: Any, config: Any, schema: JSON) -> Any:

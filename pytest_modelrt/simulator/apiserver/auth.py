@@ -43,7 +43,12 @@ class Authenticator:
         return known
 
     def authenticate(self, request: web.BaseRequest) -> User:
-        """The user of a request; raises 401 for a bad token."""
+        """The user of a request, or the one it impersonates; raises 401 for a bad token."""
+        user = self._authenticate(request)
+        wanted = request.headers.get("Impersonate-User")
+        return user if wanted is None else _impersonated(user, wanted, request.headers.getall("Impersonate-Group", []))
+
+    def _authenticate(self, request: web.BaseRequest) -> User:
         header = request.headers.get("Authorization", "")
         scheme, _, token = header.partition(" ")
         if scheme.lower() == "bearer" and token:
@@ -86,3 +91,18 @@ class Authenticator:
                 self._verified.clear()
             self._verified[token] = self._signer.verify(token)
         return self._verified[token]
+
+
+def _impersonated(user: User, wanted: str, groups: list[str]) -> User:
+    """The user an administrator pretends to be; raises 403 for anybody else."""
+    if not user.is_admin:
+        text = (
+            f'users "{wanted}" is forbidden: User "{user.name}" cannot impersonate resource "users" in API group "" '
+            "at the cluster scope"
+        )
+        raise StatusError(403, "Forbidden", text, {"name": wanted, "kind": "users"})
+    implied: list[str] = []
+    parts = wanted.split(":")
+    if len(parts) == 4 and parts[:2] == ["system", "serviceaccount"]:
+        implied = ["system:serviceaccounts", f"system:serviceaccounts:{parts[2]}"]
+    return User(wanted, (*(groups or implied), "system:authenticated"))

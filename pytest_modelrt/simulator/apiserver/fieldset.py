@@ -127,9 +127,10 @@ def of_value(value: Any, schema: JSON) -> FieldSet:
 
 def compare_objects(old: JSON, new: JSON, schema: JSON) -> tuple[FieldSet, FieldSet]:
     """What is (added or changed, removed) between two whole objects."""
-    changed, removed = compare(_owned(old), _owned(new), schema)
-    changed.pop(".", None)
-    return changed, removed
+    before, after = _owned(old), _owned(new)
+    before.setdefault("metadata", {})
+    after.setdefault("metadata", {})
+    return compare(before, after, schema)
 
 
 def compare(old: Any, new: Any, schema: JSON) -> tuple[FieldSet, FieldSet]:
@@ -144,6 +145,15 @@ def compare(old: Any, new: Any, schema: JSON) -> tuple[FieldSet, FieldSet]:
     return {".": {}}, {}
 
 
+def _added(value: Any, schema: JSON) -> FieldSet:
+    """The fields of a value that was not there: unlike an applied one, each container counts as set too."""
+    if isinstance(value, dict) and value and not is_atomic_map(schema):
+        return {".": {}, **{f"f:{key}": _added(item, child_schema(schema, key)) for key, item in value.items()}}
+    if isinstance(value, list) and value and list_kind(schema) != "atomic":
+        return {".": {}, **{step: _added(item, inner) for step, (item, inner) in _steps(value, schema).items()}}
+    return {}
+
+
 def _steps(values: list[Any], schema: JSON) -> dict[str, tuple[Any, JSON]]:
     items = schema.get("items") or {}
     if list_kind(schema) == "map":
@@ -156,8 +166,7 @@ def _compare_steps(old: dict[str, tuple[Any, JSON]], new: dict[str, tuple[Any, J
     removed: FieldSet = {step: {} for step in old if step not in new}
     for step, (value, schema) in new.items():
         if step not in old:
-            inner = of_value(value, schema)
-            changed[step] = {".": {}, **inner} if inner else {}
+            changed[step] = _added(value, schema)
         elif old[step][0] != value:
             inner, gone = compare(old[step][0], value, schema)
             if inner:
@@ -193,6 +202,22 @@ def subtract(one: FieldSet, other: FieldSet) -> FieldSet:
                 result[step] = node
         else:
             rest = subtract(node, theirs)
+            if rest:
+                result[step] = rest
+    return result
+
+
+def abandoned(last: FieldSet, wanted: FieldSet) -> FieldSet:
+    """Fields of ``last`` below which ``wanted`` has nothing any more."""
+    result: FieldSet = {}
+    for step, node in last.items():
+        if step == ".":
+            continue
+        theirs = wanted.get(step)
+        if theirs is None:
+            result[step] = node
+        elif node and theirs:
+            rest = abandoned(node, theirs)
             if rest:
                 result[step] = rest
     return result

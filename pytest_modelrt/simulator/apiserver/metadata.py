@@ -47,7 +47,8 @@ def _kind_of(value: Any) -> str:
         return "bool"
     if isinstance(value, int | float):
         return "number"
-    return {str: "string", dict: "object", list: "array"}.get(type(value), "null")
+    names: dict[Any, str] = {str: "string", dict: "object", list: "array"}
+    return names.get(type(value), "null")
 
 
 def decode_error(kind: str, version: str, field: str, value: Any, wanted: str) -> StatusError:
@@ -76,7 +77,7 @@ def decode(obj: JSON, resource: Resource, unknown: list[str]) -> JSON:
         if not isinstance(value, wanted) or isinstance(value, bool):
             field = f"ObjectMeta.metadata.{key}"
             raise decode_error(resource.kind, resource.version, field, value, _GO_TYPES[wanted])
-        found[key] = _strings(value, key, resource) if key in ("labels", "annotations") else copy(value)
+        found[key] = _strings(raw[key], key, resource) if key in ("labels", "annotations") else copy(value)
     return found
 
 

@@ -150,7 +150,7 @@ def _resettable(config: JSON, resource: Resource, subresource: str) -> JSON:
     """The part of a configuration this path may set: status on ``/status``, everything else elsewhere."""
     config = copy(config)
     if subresource == "status":
-        kept = {key: config[key] for key in ("apiVersion", "kind", "status") if key in config}
+        kept: JSON = {key: config[key] for key in ("apiVersion", "kind", "status") if key in config}
         meta = config.get("metadata") or {}
         return {**kept, "metadata": {key: meta[key] for key in ("name", "namespace", "resourceVersion") if key in meta}}
     if resource.has_status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +37,7 @@ class Reviews:
         if not isinstance(body, dict):
             raise bad_request("a review must be an object")
         spec = body.get("spec") or {}
-        answers = {
+        answers: dict[str, Callable[[], JSON]] = {
             "SelfSubjectAccessReview": lambda: self._access(user, spec),
             "SubjectAccessReview": lambda: self._access(_subject(spec), spec),
             "LocalSubjectAccessReview": lambda: self._access(_subject(spec), spec),

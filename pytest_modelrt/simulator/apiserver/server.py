@@ -191,7 +191,7 @@ class ApiServer:
         if self.config.kubeconfig_extension is not None:
             named = {"name": SIMULATOR_EXTENSION, "extension": self.config.kubeconfig_extension}
             cluster["extensions"] = [named]
-        name = "modelrt-simulator"
+        name = "modelrt-sim"
         config = {
             "apiVersion": "v1",
             "kind": "Config",

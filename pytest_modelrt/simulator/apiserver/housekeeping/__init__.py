@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pytest_modelrt.simulator.apiserver.deletion import Deleter
 from pytest_modelrt.simulator.apiserver.housekeeping.accounts import DefaultAccounts
 from pytest_modelrt.simulator.apiserver.housekeeping.endpoints import EndpointsJob
@@ -35,7 +37,7 @@ class Housekeeping:
             raise ValueError(
                 f"unknown housekeeping jobs: {', '.join(sorted(unknown))}; known: {', '.join(sorted(ALL))}"
             )
-        jobs: dict[str, Job] = {
+        jobs: dict[str, Job[Any]] = {
             "garbage-collection": GarbageCollector(store, catalog, writer, deleter),
             "namespaces": NamespaceTermination(store, catalog, writer, deleter),
             "accounts": DefaultAccounts(store, catalog, writer, ca_pem.decode()),

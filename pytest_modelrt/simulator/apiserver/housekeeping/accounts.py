@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from pytest_modelrt.simulator.apiserver.errors import StatusError
 from pytest_modelrt.simulator.apiserver.housekeeping.job import OPTIONS, Job, builtin
 from pytest_modelrt.simulator.apiserver.resources import Catalog
@@ -15,7 +13,7 @@ _ACCOUNTS, _CONFIG_MAPS = ("", "serviceaccounts"), ("", "configmaps")
 _ROOT_CA = "kube-root-ca.crt"
 
 
-class DefaultAccounts(Job):
+class DefaultAccounts(Job[str]):
     """Creates both in new namespaces, and again when somebody deletes them."""
 
     def __init__(self, store: Store, catalog: Catalog, writer: Writer, ca_pem: str) -> None:
@@ -35,14 +33,14 @@ class DefaultAccounts(Job):
         ):
             self.mark(namespace)
 
-    async def reconcile(self, key: Hashable) -> None:
+    async def reconcile(self, key: str) -> None:
         """Create what is missing in an active namespace."""
-        namespace = self.store.get(NAMESPACES, "", str(key))
+        namespace = self.store.get(NAMESPACES, "", key)
         if namespace is None or namespace.object["metadata"].get("deletionTimestamp"):
             return
-        await self._ensure("serviceaccounts", str(key), {"metadata": {"name": "default"}})
+        await self._ensure("serviceaccounts", key, {"metadata": {"name": "default"}})
         content = {"metadata": {"name": _ROOT_CA}, "data": {"ca.crt": self._ca_pem}}
-        await self._ensure("configmaps", str(key), content)
+        await self._ensure("configmaps", key, content)
 
     async def _ensure(self, plural: str, namespace: str, obj: JSON) -> None:
         if self.store.get(("", plural), namespace, obj["metadata"]["name"]) is not None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 from pytest_modelrt.simulator.apiserver.deletion import DeleteOptions, Deleter
 from pytest_modelrt.simulator.apiserver.housekeeping.job import OPTIONS, Job, builtin
 from pytest_modelrt.simulator.apiserver.resources import Catalog, Resource
-from pytest_modelrt.simulator.apiserver.store import Event, Snapshot, Store
+from pytest_modelrt.simulator.apiserver.store import Event, Key, Snapshot, Store
 from pytest_modelrt.simulator.apiserver.values import JSON, dig
 from pytest_modelrt.simulator.apiserver.writer import Writer
 
@@ -26,7 +25,7 @@ def _facts(obj: JSON) -> tuple[Any, ...]:
             meta.get("deletionTimestamp") is None)  # fmt: skip
 
 
-class EndpointsJob(Job):
+class EndpointsJob(Job[Key]):
     """Keeps one Endpoints object and one slice per service with a selector."""
 
     def __init__(self, store: Store, catalog: Catalog, writer: Writer, deleter: Deleter) -> None:
@@ -48,9 +47,9 @@ class EndpointsJob(Job):
                 if key[0] == event.snapshot.key[0] and any(_selects(service.object, item) for item in labels):
                     self.mark(key)
 
-    async def reconcile(self, key: Hashable) -> None:
+    async def reconcile(self, key: Key) -> None:
         """Write what the ready pods make of a service, or remove what is left of a gone one."""
-        namespace, name = key  # type: ignore[misc]
+        namespace, name = key
         service = self.store.get(_SERVICES, namespace, name)
         if service is None:
             await self._clean(namespace, name)

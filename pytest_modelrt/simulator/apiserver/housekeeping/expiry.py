@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
 
 from pytest_modelrt.simulator.apiserver.housekeeping.job import Job
 from pytest_modelrt.simulator.apiserver.store import Event, Key, Store
@@ -14,7 +13,7 @@ LIFETIME = 3600.0
 """Cluster seconds."""
 
 
-class EventExpiry(Job):
+class EventExpiry(Job[tuple[Key, int]]):
     """Removes old events."""
 
     def __init__(self, store: Store, speed: float) -> None:
@@ -40,9 +39,9 @@ class EventExpiry(Job):
                 self._due.popleft()
                 await self.reconcile((key, revision))
 
-    async def reconcile(self, key: Hashable) -> None:
+    async def reconcile(self, key: tuple[Key, int]) -> None:
         """Remove one event unless it was written again since."""
-        (namespace, name), revision = key  # type: ignore[misc]
+        (namespace, name), revision = key
         current = self.store.get(_EVENTS, namespace, name)
         if current is not None and current.revision == revision:
             self.store.remove(_EVENTS, current)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-
 from pytest_modelrt.simulator.apiserver.deletion import FOREGROUND, ORPHAN, DeleteOptions, Deleter
 from pytest_modelrt.simulator.apiserver.housekeeping.job import OPTIONS, Job
 from pytest_modelrt.simulator.apiserver.resources import Catalog, Resource, StorageKey
@@ -20,7 +18,7 @@ def owners(obj: JSON) -> list[JSON]:
     return found
 
 
-class GarbageCollector(Job):
+class GarbageCollector(Job[Place]):
     """Deletes what has lost all its owners, and carries out foreground and orphan deletions."""
 
     def __init__(self, store: Store, catalog: Catalog, writer: Writer, deleter: Deleter) -> None:
@@ -61,9 +59,9 @@ class GarbageCollector(Job):
         if snapshot is not None and _policy(snapshot.object):
             self.mark(place)
 
-    async def reconcile(self, key: Hashable) -> None:
+    async def reconcile(self, key: Place) -> None:
         """Look at one object as an owner that is going, then as a dependent."""
-        storage, (namespace, name) = key  # type: ignore[misc]
+        storage, (namespace, name) = key
         snapshot = self.store.get(storage, namespace, name)
         resource = next((item for item in self._catalog.stored() if item.storage == storage), None)
         if snapshot is None or resource is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Hashable
+from typing import Generic, TypeVar
 
 from pytest_modelrt.simulator.apiserver.errors import StatusError
 from pytest_modelrt.simulator.apiserver.pipeline import WriteOptions
@@ -13,15 +14,17 @@ from pytest_modelrt.simulator.apiserver.store import Changed, Event, Store
 
 log = logging.getLogger(__name__)
 
+K = TypeVar("K", bound=Hashable)
+
 OPTIONS = WriteOptions(manager="kube-controller-manager", field_validation="Ignore")
 
 
-class Job:
+class Job(Generic[K]):
     """Follows the store and reconciles what it marked."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._marked: dict[Hashable, None] = {}
+        self._marked: dict[K, None] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -43,11 +46,11 @@ class Job:
         """Called with every event; marks what it concerns."""
         raise NotImplementedError
 
-    async def reconcile(self, key: Hashable) -> None:
+    async def reconcile(self, key: K) -> None:
         """Put right what was marked; may raise StatusError or Changed, then it is tried again if still needed."""
         raise NotImplementedError
 
-    def mark(self, key: Hashable) -> None:
+    def mark(self, key: K) -> None:
         """Have ``key`` reconciled soon."""
         self._marked[key] = None
         self._wake.set()
@@ -61,7 +64,7 @@ class Job:
                 del self._marked[key]
                 await self._attempt(key)
 
-    async def _attempt(self, key: Hashable) -> None:
+    async def _attempt(self, key: K) -> None:
         try:
             await self.reconcile(key)
         except Changed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from typing import Any
 
 from pytest_modelrt.simulator.apiserver.deletion import DeleteOptions, Deleter
@@ -14,7 +13,7 @@ from pytest_modelrt.simulator.apiserver.values import JSON, copy, timestamp
 from pytest_modelrt.simulator.apiserver.writer import NAMESPACES, Writer
 
 
-class NamespaceTermination(Job):
+class NamespaceTermination(Job[str]):
     """Deletes everything in a terminating namespace, then lets it go."""
 
     def __init__(self, store: Store, catalog: Catalog, writer: Writer, deleter: Deleter) -> None:
@@ -36,9 +35,9 @@ class NamespaceTermination(Job):
         elif event.snapshot.key[0] in self._terminating and event.type == "DELETED":
             self.mark(event.snapshot.key[0])
 
-    async def reconcile(self, key: Hashable) -> None:
+    async def reconcile(self, key: str) -> None:
         """Delete what is left; finalize when nothing is."""
-        name = str(key)
+        name = key
         remaining: list[tuple[Resource, Snapshot]] = []
         for resource in list(self._catalog.stored()):
             if not resource.namespaced or "delete" not in resource.verbs:

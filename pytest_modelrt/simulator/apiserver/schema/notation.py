@@ -41,8 +41,8 @@ def parse(text: str) -> dict[str, JSON]:
             definitions[current] = []
         definitions[current].extend(fields.split())
     types: dict[str, JSON] = {name: {"type": "object", "properties": {}} for name in definitions}
-    for name, fields in definitions.items():
-        _fill(types[name], fields, types)
+    for name, declared in definitions.items():
+        _fill(types[name], declared, types)
     return types
 
 

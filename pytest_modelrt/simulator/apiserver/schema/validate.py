@@ -158,6 +158,10 @@ def _check_number(value: float, schema: JSON, path: str, causes: list[Cause]) ->
         _invalid(causes, path, value, f"should be a multiple of {schema['multipleOf']}")
 
 
+def _fewest(outcomes: list[list[Cause]]) -> list[Cause]:
+    return sorted(outcomes, key=len)[0]
+
+
 def _check_logic(value: Any, word: str, branches: Any, path: str, causes: list[Cause]) -> None:
     if word == "allOf":
         for branch in branches:
@@ -171,8 +175,8 @@ def _check_logic(value: Any, word: str, branches: Any, path: str, causes: list[C
     passed = sum(1 for found in outcomes if not found)
     if word == "anyOf" and passed == 0:
         _invalid(causes, path, value, "must validate at least one schema (anyOf)")
-        causes.extend(min(outcomes, key=len))
+        causes.extend(_fewest(outcomes))
     elif word == "oneOf" and passed != 1:
         _invalid(causes, path, value, "must validate one and only one schema (oneOf)")
         if passed == 0:
-            causes.extend(min(outcomes, key=len))
+            causes.extend(_fewest(outcomes))
