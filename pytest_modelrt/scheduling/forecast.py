@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
 from pytest_modelrt.scheduling.jobs import Job
 from pytest_modelrt.scheduling.limits import Admission, Limits
@@ -58,23 +58,28 @@ def forecast(
     every = list(jobs)
     possible = [job for job in every if limits.refusal(job.gpus) is None]
     impossible = [job for job in every if limits.refusal(job.gpus) is not None]
-    backlog, admission = Backlog(limits, order, possible), Admission(limits)
-    idle, busy, spans, now = list(range(workers)), list[tuple[float, int, Job]](), list[Span](), 0.0
-    heapq.heapify(idle)
+    spans = tuple(_play(possible, limits, workers, order, actual))
+    return Forecast(spans, tuple(impossible), lower_bound(possible, limits, workers))
+
+
+def _play(
+    jobs: Iterable[Job], limits: Limits, workers: int, order: Order, actual: Callable[[Job], float]
+) -> Iterator[Span]:
+    backlog, admission = Backlog(limits, order, jobs), Admission(limits)
+    idle, busy, now = list(range(workers)), list[tuple[float, int, Job]](), 0.0
     while backlog or busy:
         while idle and (job := choose(backlog, admission, workers)) is not None:
             backlog.start(job)
             admission.take(job.key, job.gpus)
-            worker = heapq.heappop(idle)
-            spans.append(Span(job, worker, now, now + actual(job)))
-            heapq.heappush(busy, (spans[-1].end, worker, job))
+            span = Span(job, heapq.heappop(idle), now, now + actual(job))
+            heapq.heappush(busy, (span.end, span.worker, job))
+            yield span
         if not busy:
-            break
+            return
         now, worker, ended = heapq.heappop(busy)
         heapq.heappush(idle, worker)
         admission.release(ended.key)
         backlog.finish(ended)
-    return Forecast(tuple(spans), tuple(impossible), lower_bound(possible, limits, workers))
 
 
 def lower_bound(
@@ -98,6 +103,24 @@ def lower_bound(
     return max(bounds)
 
 
-def starts(spans: Sequence[Span]) -> list[Job]:
-    """The jobs in the order they start."""
-    return [span.job for span in sorted(spans, key=lambda span: span.start)]
+def upcoming(jobs: Iterable[Job], limits: Limits, workers: int, order: Order, count: int) -> list[Job]:
+    """The ``count`` jobs that will start next if all that is held now were free."""
+    possible = [job for job in jobs if limits.refusal(job.gpus) is None]
+    spans = _play(possible, limits, max(1, workers), order, lambda job: job.seconds)
+    return [span.job for span in islice(spans, count)]
+
+
+def describe(plan: Forecast, limits: Limits) -> list[str]:
+    """The plan of a run as lines of text: start and end in ``hours:minutes``, tier, case."""
+    lines = []
+    for span in plan.spans:
+        tier = limits.tier_of(span.job.gpus)
+        lines.append(f"{_clock(span.start)} - {_clock(span.end)}  {tier.name if tier else '-':<8} {span.job.key}")
+    lines += [f"never: {job.key} {limits.refusal(job.gpus)}" for job in plan.impossible]
+    best = f"no order takes less than {_clock(plan.bound)}"
+    return [*lines, f"predicted makespan {_clock(plan.makespan)} for {len(plan.spans)} jobs; {best}"]
+
+
+def _clock(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}:{minutes % 60:02d}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pytest_modelrt.scheduling.books import Books
+from pytest_modelrt.scheduling.books import Books, W
 from pytest_modelrt.scheduling.jobs import Job
 
 NAMES_SHOWN = 2
@@ -43,7 +43,7 @@ class SchedulerState:
     plain_waiting: int
 
 
-def state_of(books: Books[object]) -> SchedulerState:
+def state_of(books: Books[W]) -> SchedulerState:
     """The state of a run."""
     limits, waiting = books.limits, books.waiting
     running = books.running

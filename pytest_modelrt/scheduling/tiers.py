@@ -11,6 +11,7 @@ from xdist.workermanage import WorkerController
 
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.books import Books, Loss
+from pytest_modelrt.scheduling.forecast import upcoming
 from pytest_modelrt.scheduling.jobs import Job, make_jobs
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
@@ -84,6 +85,12 @@ class TierScheduling:
         """Tests that still wait, in the order of the collection."""
         waiting = {test for job in self._books.waiting for test in job.tests}
         return [test for test in self._collection if test in waiting]
+
+    def upcoming(self, count: int) -> list[str]:
+        """Ids of the ``count`` cases that will probably start next, in that order."""
+        jobs = (job for job in self._books.waiting if job.case is not None)
+        found = upcoming(jobs, self._run.limits, len(self._books.workers), self._run.order, count)
+        return list(dict.fromkeys(job.key for job in found))
 
     @property
     def tests_finished(self) -> bool:

@@ -33,6 +33,8 @@ class World:
     ended: Counter[str] = field(default_factory=Counter)
     now: float = 0.0
     serial: int = 0
+    dirty: set[int] = field(default_factory=set)
+    """Workers whose job has begun: what it made is on the cluster."""
     workers: int = 0
 
     def __post_init__(self) -> None:
@@ -104,18 +106,22 @@ class World:
         fate = self.rng.random()
         if fate > 0.03:
             self.books.begun(test)
+            self.dirty.add(worker)
         if fate < 0.06:
             self.lose(worker, running, crashed=self.rng.random() < 0.8)
             return
         self.books.done(worker, test)
+        self.dirty.add(worker)
         self.ended[test] += 1
         if worker in self.books.running:
             self.at(self.rng.expovariate(0.1), "step", worker)
         else:
+            self.dirty.discard(worker)
             del self.held[running.key]
 
     def lose(self, worker: int, running: Job, crashed: bool) -> None:
         loss = self.books.lost(worker, crashed)
+        assert (loss.quarantined is not None) == (crashed and worker in self.dirty and running.case is not None)
         if loss.blamed is not None:
             self.ended[loss.blamed] += 1
         if loss.quarantined is None:

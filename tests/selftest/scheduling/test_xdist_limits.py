@@ -48,7 +48,7 @@ def test_every_order_runs_everything(pytester: pytest.Pytester, play: Start, ord
         assert sizes == sorted(sizes)
 
 
-@pytest.mark.parametrize("dist", ["load", "worksteal", "loadscope", "loadgroup", "no"])
+@pytest.mark.parametrize("dist", ["load", "worksteal", "loadgroup"])
 def test_dist_does_not_matter(pytester: pytest.Pytester, play: Start, dist: str) -> None:
     pytester.makepyfile(f"import pytest\n@pytest.mark.xdist_group('one')\n{ONE_TEST}")
 

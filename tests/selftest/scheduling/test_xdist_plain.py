@@ -19,7 +19,7 @@ def test_plain(costly, number): pass
 """
 
 
-@pytest.mark.parametrize("dist", ["load", "worksteal", "loadfile", "each"])
+@pytest.mark.parametrize("dist", ["load", "loadfile", "each"])
 def test_run_without_cases_is_xdists_own(pytester: pytest.Pytester, play: Start, dist: str) -> None:
     pytester.makepyfile(MODULE_FIXTURE)
 
