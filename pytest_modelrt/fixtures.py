@@ -114,12 +114,9 @@ def _reported() -> Iterator[None]:
     try:
         yield
     except CaseEnded as ended:
-        text, outcome = ended.text(), ended.outcome
-    else:
-        return
-    if outcome in (Outcome.SKIPPED, Outcome.NOT_RUN):
-        pytest.skip(text.replace("\n", " "))
-    pytest.fail(text, pytrace=False)
+        if ended.outcome in (Outcome.SKIPPED, Outcome.NOT_RUN):
+            raise pytest.skip.Exception(f"{ended.finding.cause.slug}: {ended.summary}; {ended.hint}") from None
+        raise pytest.fail.Exception(ended.text(), pytrace=False) from None
 
 
 def _finish(request: pytest.FixtureRequest, life: CaseLife) -> None:

@@ -78,6 +78,7 @@ class CaseLife:
         self._surroundings: Surroundings | None = None
         self._exchanges: tuple[ProbeExchange, ...] = ()
         self._problem = ""
+        self._started = clock.monotonic()
         self._write(EventKind.CASE_STARTED)
 
     # ----------------------------------------------------------------------------------------------- stages
@@ -88,6 +89,7 @@ class CaseLife:
         def action() -> Ready:
             self._surroundings = self._open(self._observe)
             self._clock = self._surroundings.clock
+            self._started = self._clock.monotonic()  # connecting is our own time, not the cluster's
             return self._surroundings.stack.preflight()
 
         return self._stage(Stage.PREFLIGHT, action)
@@ -174,33 +176,33 @@ class CaseLife:
     # ------------------------------------------------------------------------------------------------ inner
 
     def _stage(self, stage: Stage, action: Callable[[], Ready]) -> Ready:
-        started = self._clock.monotonic()
+        self._started = self._clock.monotonic()
         self._write(EventKind.STAGE_STARTED, stage)
         try:
             ready = action()
         except StackFailure as failure:
-            self._note_time(stage, started)
+            self._note_time(stage)
             raise self._ended(failure) from None
         except ClusterError as error:
-            self._note_time(stage, started)
+            self._note_time(stage)
             raise self._ended(StackFailure(stage, "api-error", str(error)), error) from None
         except BaseException as error:
-            seconds = self._note_time(stage, started)
+            seconds = self._note_time(stage)
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 self.record.interrupted = stage
                 self._interrupted.set()
             detail = "".join(traceback.format_exception_only(error)).strip()
             self._write(EventKind.STAGE_FINISHED, stage, seconds=seconds, data={"ok": False, "error": detail})
             raise
-        seconds = self._note_time(stage, started)
+        seconds = self._note_time(stage)
         self.record.facts.update(ready.facts)
         self.record.warnings += ready.warnings
         self._write(EventKind.STAGE_FINISHED, stage, seconds=seconds,
                     data={"ok": True, "facts": ready.facts, "warnings": list(ready.warnings)})  # fmt: skip
         return ready
 
-    def _note_time(self, stage: Stage, started: float) -> float:
-        seconds = self._clock.monotonic() - started
+    def _note_time(self, stage: Stage) -> float:
+        seconds = self._clock.monotonic() - self._started
         self.record.stages[stage] = self.record.stages.get(stage, 0.0) + seconds
         return self.record.stages[stage]
 
@@ -260,7 +262,7 @@ class CaseLife:
     def _clean(self, action: Callable[[Stack], Ready]) -> None:
         if self._surroundings is None:
             return
-        started = self._clock.monotonic()
+        self._started = self._clock.monotonic()
         if Stage.CLEANUP not in self.record.stages:
             self._write(EventKind.STAGE_STARTED, Stage.CLEANUP)
         try:
@@ -268,7 +270,7 @@ class CaseLife:
         except (StackFailure, ClusterError) as error:
             self.record.warnings.append(f"cleanup: {error}")
         finally:
-            self._note_time(Stage.CLEANUP, started)
+            self._note_time(Stage.CLEANUP)
 
     def _observe(self, what: str, data: dict[str, Any]) -> None:
         kind = {"repair": EventKind.REPAIR, "warning": EventKind.WARNING, "retry": EventKind.RETRY}
