@@ -34,7 +34,7 @@ class Options:
     directory: Path
     speed: float
     seed: int | None
-    config: Path
+    config: Path | None
     scenario: str | None
     fleet: Fleet
     profile: str | None
@@ -51,19 +51,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO)
     for name in ("aiohttp.access", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    try:
-        hub = Hub.load(options.config)
-        scenario = Scenario.load(options.scenario, hub, options.seed, options.config / "scenarios")
-        residence = Residence(options.directory)
-    except (ConfigError, OccupiedError) as error:
-        log.error("%s", error)
-        return _USAGE
     gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
     try:
-        asyncio.run(_serve(options, scenario, residence))
+        residence = Residence(options.directory)
+    except OccupiedError as error:
+        log.error("%s", error)
+        return _USAGE
+    try:
+        asyncio.run(_serve(options, _scenario(options), residence))
+    except ConfigError as error:
+        log.error("%s", error)
+        return _USAGE
     finally:
         residence.leave()
     return 0
+
+
+def _scenario(options: Options) -> Scenario:
+    """What will happen; the built-in plan serves where there is no config tree."""
+    config = options.config or (Path("config") if Path("config").is_dir() else options.directory)
+    return Scenario.load(options.scenario, Hub.load(config), options.seed, config / "scenarios")
 
 
 def parse(argv: Sequence[str] | None) -> Options:
@@ -72,7 +79,7 @@ def parse(argv: Sequence[str] | None) -> Options:
     parser.add_argument("--directory", type=Path, required=True, help="where kubeconfig, log and ledger go")
     parser.add_argument("--speed", type=float, default=60.0, help="cluster seconds per second")
     parser.add_argument("--seed", type=int, help="seed of all durations")
-    parser.add_argument("--config", type=Path, default=Path("config"), help="config tree")
+    parser.add_argument("--config", type=Path, help="config tree (default: ./config, if there is one)")
     parser.add_argument("--scenario", help="name of a scenario of the config tree, or a file")
     parser.add_argument("--nodes", type=int, default=Fleet().nodes)
     parser.add_argument("--gpus-per-node", type=int, default=Fleet().gpus_per_node)

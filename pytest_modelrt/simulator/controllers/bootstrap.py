@@ -112,7 +112,9 @@ def _agents(profile: Profile) -> Object:
         "tolerations": [{"operator": "Exists"}],
         "volumes": [{"name": "host-models", "hostPath": {"path": _MODELS_DIRECTORY, "type": "DirectoryOrCreate"}}],
     }
-    return _workload(AGENT_NAME, labels, container, "ome-model-agent", {}, extra)
+    return _workload(
+        AGENT_NAME, labels, container, "ome-model-agent", {"updateStrategy": {"type": "RollingUpdate"}}, extra
+    )
 
 
 def _workload(

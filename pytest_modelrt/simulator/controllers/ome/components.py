@@ -109,6 +109,8 @@ class Component:
     def pod_spec(self) -> dict[str, Any]:
         """The pod of a single-node component."""
         spec = self._finish(self.spec, workers=0)
+        for container in spec["containers"]:
+            _probe_first_port(container)
         if self.kind == "router":
             _add_environment(spec["containers"][0], self.spec.get("config") or {})
             spec["serviceAccountName"] = self.name
@@ -133,7 +135,7 @@ class Component:
         spec["containers"] = [_expand(container, self.setting.service) for container in containers]
         spec.setdefault("terminationGracePeriodSeconds", 30)
         for container in spec["containers"]:
-            _finish_container(container)
+            container.setdefault("imagePullPolicy", "IfNotPresent")
         if self.setting.model is not None:
             self._bind_model(spec, workers)
         return merge_specs(None, spec)
@@ -179,8 +181,8 @@ def make_component(kind: str, setting: Setting) -> Component | None:
     return Component(kind, merge_specs(base, asked), setting)
 
 
-def _finish_container(container: dict[str, Any]) -> None:
-    container.setdefault("imagePullPolicy", "IfNotPresent")
+def _probe_first_port(container: dict[str, Any]) -> None:
+    """An engine that brings no readiness probe gets one, but not in a group of pods, where workers do not listen."""
     if container["name"] == "ome-container" and "readinessProbe" not in container:
         ports = container.get("ports") or [{"containerPort": 8080}]
         container["readinessProbe"] = {

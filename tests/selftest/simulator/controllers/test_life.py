@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from pytest_modelrt.plan.load import load_plan
+from pytest_modelrt.plan.model import Case
 from tests.selftest.simulator.controllers.conftest import CONFIG, Kubectl
 
 NODES = 14
 READY = "jsonpath={.status.state}=Ready"
 
 
-def files(vendor: str, name: str) -> tuple[Path, Path, Path]:
-    """Model, runtime and service of the committed tree."""
-    model = next(
-        path
-        for path in (CONFIG / "models" / vendor).glob("*.yaml")
-        if yaml.safe_load(path.read_text(encoding="utf-8"))["metadata"]["name"] == name
-    )
-    runtime = CONFIG / "runtimes" / "srt" / vendor / f"{name}-rt.yaml"
-    return model, runtime, CONFIG / "samples" / "isvc" / vendor / f"{name}.yaml"
+def files(case: Case) -> tuple[Path, Path, Path]:
+    """Model, runtime and service of a case in the committed tree."""
+    return tuple(
+        next(path for path in sorted((CONFIG / folder).rglob("*.yaml")) if data(path)["metadata"]["name"] == name)
+        for folder, name in (
+            ("models", case.resource_name),
+            ("runtimes", case.runtime_name),
+            ("samples/isvc", case.resource_name),
+        )
+    )  # type: ignore[return-value]
+
+
+def case_where(fits: Callable[[Case], bool]) -> Case:
+    return next(case for case in load_plan(CONFIG).cases if fits(case))
+
+
+QWEN = case_where(lambda case: case.resource_name == "qwen3-8b")
 
 
 def data(path: Path) -> dict[str, Any]:
@@ -52,7 +63,7 @@ def remove(kubectl: Kubectl, runtime: Path, name: str) -> None:
 
 
 def test_from_apply_to_nothing_left(kubectl: Kubectl) -> None:
-    model, runtime, service = files("Qwen", "qwen3-8b")
+    model, runtime, service = files(QWEN)
     name = deploy(kubectl, model, runtime, service)
     kubectl.wait(f"clusterbasemodel/{name}", f"jsonpath={{.status.nodesReady[{NODES - 1}]}}=gpu-node-14")
     spec = kubectl.get("clusterbasemodel", name)["spec"]
@@ -85,14 +96,14 @@ def test_committed_manifests_pass_strict_validation(kubectl: Kubectl) -> None:
 
 
 def test_unknown_field_is_refused(kubectl: Kubectl) -> None:
-    bad = data(files("Qwen", "qwen3-8b")[2])
+    bad = data(files(QWEN)[2])
     bad["spec"]["model"]["modelId"] = "x"
     done = kubectl.run("apply", "-n", "default", "-f", "-", stdin=json.dumps({**bad, "metadata": {"name": "bad"}}))
     assert 'strict decoding error: unknown field "spec.model.modelId"' in done.stderr
 
 
 def test_mismatch_is_an_event_and_an_empty_status(kubectl: Kubectl) -> None:
-    model, runtime, service = files("Qwen", "qwen3-4b")
+    model, runtime, service = files(case_where(lambda case: case.resource_name == "qwen3-4b"))
     wrong = data(runtime)
     wrong["spec"]["supportedModelFormats"][0]["modelFramework"]["version"] = "4.45.0"
     name = str(data(service)["metadata"]["name"])
@@ -119,7 +130,7 @@ def test_mismatch_is_an_event_and_an_empty_status(kubectl: Kubectl) -> None:
 
 
 def test_gated_model_fails_without_a_key_and_says_so_in_the_agents_log(kubectl: Kubectl) -> None:
-    model, _, _ = files("meta-llama", "llama-3-2-1b-instruct")
+    model, _, _ = files(case_where(lambda case: case.gated))
     without = data(model)
     without["metadata"]["name"] = name = "no-key"
     without["spec"]["storage"].pop("key")
@@ -139,7 +150,7 @@ def test_gated_model_fails_without_a_key_and_says_so_in_the_agents_log(kubectl: 
 
 
 def test_missing_model_is_denied_by_the_webhook(kubectl: Kubectl) -> None:
-    service = data(files("Qwen", "qwen3-8b")[2])
+    service = data(files(QWEN)[2])
     service["metadata"] = {"name": "orphan", "namespace": "default"}
     service["spec"]["model"]["name"] = "nobody"
     done = kubectl.run("apply", "-f", "-", stdin=json.dumps(service))
@@ -148,16 +159,11 @@ def test_missing_model_is_denied_by_the_webhook(kubectl: Kubectl) -> None:
 
 
 def test_service_over_several_nodes(kubectl: Kubectl) -> None:
-    model, runtime, service = next(
-        paths
-        for path in sorted((CONFIG / "runtimes").rglob("*-rt.yaml"))
-        if "worker" in data(path)["spec"]["engineConfig"]
-        for paths in [files(path.parent.name, path.name.removesuffix("-rt.yaml"))]
-    )
+    model, runtime, service = files(case_where(lambda case: case.multinode))
     name = deploy(kubectl, model, runtime, service)
     sets = kubectl.get("lws", "-n", name)["items"]
     size = sets[0]["spec"]["leaderWorkerTemplate"]["size"]
-    assert sets[0]["metadata"]["name"] == f"lws-{name}-engine"[:54]
+    assert sets[0]["metadata"]["name"] == "lws-" + f"{name}-engine"[-50:]
     pods = kubectl.get("pods", "-n", name, "-l", "component=engine")["items"]
     assert len(pods) == size > 1
     assert len({pod["spec"]["nodeName"] for pod in pods}) == size
