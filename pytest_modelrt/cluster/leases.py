@@ -81,9 +81,9 @@ def has_lapsed(lease: Object, now: datetime) -> bool:
     try:
         renewed = datetime.fromisoformat(str(spec["renewTime"]).replace("Z", "+00:00"))
         duration = timedelta(seconds=int(spec["leaseDurationSeconds"]))
-    except (KeyError, ValueError):
+        return run_of(lease) is not None and renewed + duration < now
+    except (KeyError, TypeError, ValueError):
         return False
-    return run_of(lease) is not None and renewed + duration < now
 
 
 def _take_over(cluster: Cluster, ref: Ref, live: Object, wanted: Object) -> HeldLease | None:

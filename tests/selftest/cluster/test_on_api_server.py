@@ -244,6 +244,8 @@ def test_a_service_that_hangs_keeps_its_model_and_is_explained(
     assert "still being deleted" in whys[refs["model"]]
     assert "still being deleted" in whys[refs["runtime"]]
     assert refs["namespace"] in whys
+    for kept in (refs["model"], refs["runtime"]):
+        assert "deletionTimestamp" not in (cluster.get(kept) or {"metadata": {"deletionTimestamp": "gone"}})["metadata"]
     commands = [leftover.command for leftover in swept.leftovers]
     assert f"kubectl get inferenceservices.ome.io i -n {namespace} -o yaml" in commands
     held = cluster.get(refs["service"])
@@ -297,12 +299,19 @@ def test_a_lease_has_one_holder_and_can_be_taken_from_the_dead(cluster: Cluster,
     assert cluster.get(taken.ref) is None
 
 
-def test_of_many_takers_one_wins(cluster: Cluster, owner: Ownership) -> None:
+@pytest.mark.parametrize("lapsed", [False, True], ids=["free", "lapsed"])
+def test_of_many_takers_one_wins(cluster: Cluster, owner: Ownership, lapsed: bool) -> None:
     name = f"race-{owner.run_id}"
+    if lapsed:
+        dead = leases.acquire(cluster, name, owner)
+        assert dead is not None
+        cluster.patch(dead.ref, {"spec": {"renewTime": "2020-01-01T00:00:00.000000Z"}})
+    start = threading.Barrier(6)
     won: list[leases.HeldLease] = []
 
     def take(number: int) -> None:
         run = f"{owner.run_id}-{number}"
+        start.wait(60)
         held = leases.acquire(cluster.for_run(run), name, Ownership(run, "c", owner.expires))
         if held is not None:
             won.append(held)

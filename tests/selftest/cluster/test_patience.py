@@ -112,7 +112,7 @@ def test_waits_get_the_outage_back(connect: Connect) -> None:
 
 def test_retry_after_is_obeyed_and_is_no_outage(connect: Connect) -> None:
     throttled = status(429, "TooManyRequests", "slow down")
-    cluster, _ = connect(in_turn(Answer(429, throttled.body, {"Retry-After": "100"}), FOUND))
+    cluster, _ = connect(in_turn(Answer(429, throttled.body, {"Retry-After": "100"}), FOUND), speed=200)
     before = cluster.clock.monotonic()
     cluster.get(REF)
     assert cluster.clock.monotonic() - before >= 100
