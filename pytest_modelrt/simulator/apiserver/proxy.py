@@ -111,12 +111,19 @@ class KubeletProxy:
             raise bad_request(f'container "{container}" in pod "{target.name}" is waiting to start: {waiting}')
         path = f"/containerLogs/{target.namespace}/{target.name}/{container}"
         url = kubelet.url(path) + ("?" + urlencode(query) if query else "")
-        return await self._forward(request, "GET", url, {}, None)
+        return await self._forward(request, "GET", url, {}, None, refusals=True)
 
     async def _forward(
-        self, request: web.BaseRequest, method: str, url: str, headers: dict[str, str], body: Any
+        self,
+        request: web.BaseRequest,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Any,
+        *,
+        refusals: bool = False,
     ) -> web.StreamResponse:
-        """Stream a node's answer to the client."""
+        """Stream a node's answer to the client; with ``refusals`` the node's own 400 becomes a Status."""
         from yarl import URL
 
         try:
@@ -127,6 +134,8 @@ class KubeletProxy:
             text = f"error trying to reach service: {error}"
             raise StatusError(503, "ServiceUnavailable", text) from None
         async with upstream:
+            if refusals and upstream.status == 400:
+                raise bad_request(await upstream.text())
             kept = [(key, value) for key, value in upstream.headers.items() if key.lower() not in _HOP_BY_HOP]
             response = web.StreamResponse(status=upstream.status, reason=upstream.reason)
             response.headers.extend(kept)

@@ -11,7 +11,7 @@ from aiohttp import web
 from pytest_modelrt.simulator.nodes.container import Container
 from pytest_modelrt.simulator.nodes.kubelet import Kubelet
 from pytest_modelrt.simulator.nodes.logs import LogOptions
-from pytest_modelrt.simulator.nodes.network import Network
+from pytest_modelrt.simulator.nodes.network import Network, container_port
 from pytest_modelrt.simulator.nodes.pod import PodWorker
 from pytest_modelrt.simulator.nodes.port_forward import (
     CHANNEL_PROTOCOL,
@@ -98,7 +98,8 @@ class KubeletServer:
     async def proxy(self, request: web.Request) -> web.StreamResponse:
         """An HTTP request handed to a port of the pod, streamed both ways."""
         worker = self._worker(request)
-        local = self._network.local_port(worker.namespace, worker.name, int(request.match_info["port"]))
+        port = container_port(worker.pod, request.match_info["port"])
+        local = None if port is None else self._network.local_port(worker.namespace, worker.name, port)
         if local is None:
             text = f"error trying to reach service: dial tcp {worker.address}:{request.match_info['port']}: "
             raise web.HTTPServiceUnavailable(text=text + "connect: connection refused")

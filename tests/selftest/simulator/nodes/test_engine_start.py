@@ -103,7 +103,11 @@ def test_a_scenario_decides_words_code_reason_and_number_of_crashes(tmp_path: Pa
         - match: qwen3-*
           startup:
             crash:
-              {at: load_begin, log: "ModuleNotFoundError: No module named 'vllm'", exit_code: 137, times: 1, reason: OOMKilled}
+              at: load_begin
+              log: "ModuleNotFoundError: No module named 'vllm'"
+              exit_code: 137
+              times: 1
+              reason: OOMKilled
         """,
         tmp_path,
     )
