@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from pytest_modelrt.plan.model import Campaign, Plan
 
 FINE, USAGE = 0, 4
-FORMATS = ("md", "json", "junit")
+FORMATS = ("md", "html", "json", "junit")
 
 
 def register(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("report", help="render the pages of a run again", description=__doc__)
     parser.add_argument("--run", metavar="ID", help="run to render, a unique beginning is enough (the latest)")
-    parser.add_argument("--format", choices=FORMATS, default="md", help="md rewrites the pages; others print (md)")
+    parser.add_argument("--format", choices=FORMATS, default="md", help="md rewrites all pages; the others print one document (md)")
     parser.add_argument("--reports", type=Path, metavar="DIR", help="reports directory (campaign.yaml's, else reports)")
     parser.add_argument("--config", type=Path, default=Path("config"), metavar="DIR", help="config tree (config)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")
@@ -40,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.format == "md":
             _pages(arguments, reports, plan, campaign)
         else:
-            _document(arguments, reports, plan)
+            _document(arguments, reports, plan, campaign)
     except (JournalError, ConfigError) as error:
         print(f"modelrt report: {error}", file=sys.stderr)
         return USAGE
@@ -68,14 +68,19 @@ def _pages(arguments: argparse.Namespace, reports: Path, plan: Plan, campaign: C
         print(f"{places.summary} and the other pages are up to date")
 
 
-def _document(arguments: argparse.Namespace, reports: Path, plan: Plan) -> None:
+def _document(arguments: argparse.Namespace, reports: Path, plan: Plan, campaign: Campaign) -> None:
     from pytest_modelrt.journal.files import atomic_write
     from pytest_modelrt.journal.reader import read_run
     from pytest_modelrt.journal.rundir import find_run
     from pytest_modelrt.reporting import junit, run_json
+    from pytest_modelrt.reporting.html import HtmlPage
 
-    render = run_json.render if arguments.format == "json" else junit.render
-    data = render(read_run(find_run(reports, arguments.run)), plan.by_id())
+    view = read_run(find_run(reports, arguments.run))
+    if arguments.format == "html":
+        data = HtmlPage(plan, campaign).render(view)
+    else:
+        render = run_json.render if arguments.format == "json" else junit.render
+        data = render(view, plan.by_id())
     if arguments.output:
         atomic_write(arguments.output, data)
     else:

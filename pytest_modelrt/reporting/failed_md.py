@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.journal.model import Outcome
@@ -111,8 +112,15 @@ def _node(result: Result) -> str:
     return ", ".join(map(str, nodes)) if isinstance(nodes, list | tuple) else ""
 
 
-def _model(history: History) -> list[str]:
-    result, first = history.latest, history.first_seen
+def _model(history: History) -> tuple[str, ...]:
+    latest = history.latest
+    seen = sum(item.verdict.cause == latest.verdict.cause for item in history.attempts)
+    return _section(latest, history.first_seen, seen)
+
+
+@lru_cache(maxsize=16384)
+def _section(result: Result, first: Result, seen: int) -> tuple[str, ...]:
+    """Remembered, because the page is rendered after every case and hardly changes."""
     verdict = result.verdict
     lines = [f"#### {cell(result.case)}", "", f"- Status: {status(result)}, stage {verdict.stage or '-'}"]
     lines.append(f"- Reason: {cell(verdict.summary or 'no details')}")
@@ -120,14 +128,11 @@ def _model(history: History) -> list[str]:
         lines.append(f"- Next step: {cell(verdict.hint)}")
     lines.append(f"- First seen: {_moment(first)}, run {code(first.run_id)}")
     if first is not result:
-        count = sum(item.verdict.cause == verdict.cause for item in history.attempts)
-        lines.append(
-            f"- Last seen: {verdict.finished[:16].replace('T', ' ')} UTC, run {code(result.run_id)}, {count} times"
-        )
+        lines.append(f"- Last seen: {_moment(result)}, run {code(result.run_id)}, {seen} times")
     lines.append(f"- Record: [runs/{result.run_id}](runs/{result.run_id}/)")
     lines += [f"- Repair tried: {repair_text(repair)}" for repair in result.repairs]
     lines += evidence_block(result)
-    return [*lines, ""]
+    return (*lines, "")
 
 
 def _moment(result: Result) -> str:

@@ -36,24 +36,26 @@ class Page:
         return "\n".join(self.lines).encode("utf-8", "surrogateescape")
 
     def find(self, pattern: re.Pattern[str], start: int = 0, stop: int | None = None) -> int | None:
-        """First line that matches, outside fenced code."""
+        """First line that matches, outside fenced code and tables."""
         for place, line in self.outside_fences(start, stop):
             if pattern.search(line):
                 return place
         return None
 
     def outside_fences(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, str]]:
-        """Lines with their places, without fenced code blocks."""
+        """Lines with their places, without fenced code blocks and table rows."""
         fence = ""
         for place in range(start, len(self.lines) if stop is None else stop):
-            line = self.lines[place].rstrip("\r")
+            line = self.lines[place]
+            if line[:1] == "|" or not line:  # most lines of a page; there is nothing else in them
+                continue
             mark = line.lstrip()[:3]
             if fence:
                 fence = "" if mark == fence else fence
             elif mark in ("```", "~~~"):
                 fence = mark
             else:
-                yield place, line
+                yield place, line.rstrip("\r")
 
     def section(self, title: re.Pattern[str]) -> tuple[int, int] | None:
         """The lines after a ``##`` heading up to the next one of that level or above."""

@@ -10,11 +10,15 @@ from pytest_modelrt.journal.files import atomic_write, write_if_changed
 from pytest_modelrt.journal.model import RunInfo
 from pytest_modelrt.journal.reader import JournalReader
 from pytest_modelrt.journal.results import Result, ResultsStore, result_of, result_without_plan
+from pytest_modelrt.journal.rundir import RUNS, list_runs, read_info
 from pytest_modelrt.journal.trace import CaseTrace
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting import failed_md, summary_md, vendor_md
+from pytest_modelrt.reporting.html import HtmlPage
 from pytest_modelrt.reporting.models import Model, models_of
 
+HTML = "index.html"
+OTHER_RUNS = 20
 SUMMARY = "test-results-summary.md"
 FAILED = "failed-models.md"
 
@@ -155,6 +159,8 @@ class RunPages:
         self._plan = plan
         self._cases = plan.by_id()
         self._campaign = campaign
+        self._html = HtmlPage(plan, campaign)
+        self._others = _other_runs(reports, run_dir)
         self._first = True
 
     def update(self) -> list[Path]:
@@ -172,10 +178,28 @@ class RunPages:
             self.store.add(self._result(trace, info))
         vendors = None if self._first else {trace.case.rpartition("/")[0] for trace in judged}
         self._first = False
-        return write_pages(
+        changed = write_pages(
             self._reports, self._plan, self._campaign, self.store, info, changed=vendors, places=self._places
         )
+        return changed + self._write_html(info.run_id)
+
+    def _write_html(self, run_id: str) -> list[Path]:
+        """The page of this run, in its directory and as the entrance of the reports directory."""
+        beside = [(title, f"../{name}/{HTML}") for title, name in self._others]
+        below = [(title, f"{RUNS}/{name}/{HTML}") for title, name in self._others]
+        page, entrance = self._html.render_for(self.reader.view, beside, below)
+        pages = {self.reader.run_dir / HTML: page}
+        if not self._others or run_id >= self._others[0][1]:
+            pages[self._reports / HTML] = entrance
+        return [path for path, data in pages.items() if write_if_changed(path, data)]
 
     def _result(self, trace: CaseTrace, info: RunInfo) -> Result:
         case = self._cases.get(trace.case)
         return result_of(case, trace, info) if case else result_without_plan(trace, info)
+
+
+def _other_runs(reports: Path, run_dir: Path) -> list[tuple[str, str]]:
+    """Title and directory name of other runs, latest first."""
+    others = [path for path in list_runs(reports) if path.name != run_dir.name]
+    return [(f"{path.name}, {read_info(path).started[:16].replace('T', ' ')} UTC", path.name)
+            for path in others[-OTHER_RUNS:][::-1]]  # fmt: skip

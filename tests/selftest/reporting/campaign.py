@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_modelrt.clock import rfc3339
 from pytest_modelrt.journal.model import EventKind, EvidenceLine, Outcome, RunInfo, Stage, StageEvent, Verdict
-from pytest_modelrt.journal.rundir import create_run, finish_run
+from pytest_modelrt.journal.rundir import create_run, write_info
 from pytest_modelrt.journal.writer import JournalWriter
 from pytest_modelrt.plan.model import Case
 
@@ -88,8 +88,9 @@ class Clockwork:
         self.directory = create_run(reports, self.info)
         self.cases = cases
         self.troubles = troubles
-        self.started = started
+        self.started = self.ended = started
         self.random = random.Random(7)
+        self.tiers: dict[int, list[datetime]] = {}
 
     def write(self, limit: int | None = None) -> None:
         """Run the cases, ten at a time, up to ``limit`` of them; times are real, durations cluster seconds."""
@@ -97,21 +98,29 @@ class Clockwork:
         free = [self.started] * len(writers)
         for case in self.cases[:limit]:
             worker = min(range(len(writers)), key=lambda number: free[number])
-            free[worker] = self._case(writers[worker], case, free[worker])
+            slots = self._slots(case)
+            slot = min(range(len(slots)), key=lambda number: slots[number])
+            free[worker] = slots[slot] = self._case(writers[worker], case, max(free[worker], slots[slot]))
+        self.ended = max(free)
         for writer in writers:
             writer.close()
 
+    def _slots(self, case: Case) -> list[datetime]:
+        """When each place of the case's tier is free again."""
+        tier = max(name for name in (1, 2, 4, 8) if name <= case.gpus)
+        return self.tiers.setdefault(tier, [self.started] * self.info.limits[f"gpu{tier}"])
+
     def finish(self, exit_status: int = 1) -> None:
         """Say that the run came to its end."""
-        finish_run(self.directory, self.info, exit_status)
+        write_info(self.directory, replace(self.info, finished=rfc3339(self.ended), exit_status=exit_status))
 
     def _case(self, writer: JournalWriter, case: Case, start: datetime) -> datetime:
         trouble = self.troubles.get(case.id)
         now = start
         stages: dict[str, float] = {}
 
-        def emit(kind: EventKind, stage: Stage | None = None, seconds: float | None = None, **data: Any) -> None:
-            writer.record(StageEvent(rfc3339(now), kind, case.id, 1, stage, seconds, data))
+        def emit(kind: EventKind, stage: Stage | None = None, took: float | None = None, **data: Any) -> None:
+            writer.record(StageEvent(rfc3339(now), kind, case.id, 1, stage, took, data))
 
         emit(EventKind.CASE_STARTED)
         plan = self._durations(case)

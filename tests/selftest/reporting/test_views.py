@@ -78,6 +78,13 @@ def test_json_is_whole_and_says_what_is_missing(
     assert data["cases"][0]["verdict"]["stages"]["model"] > 0
 
 
+def test_html_is_one_document(capsys: pytest.CaptureFixture[str], reports: Path) -> None:
+    status, out, _ = report(capsys, reports, "--format", "html")
+    assert status == 0
+    assert out.startswith("<!doctype html>")
+    assert out.rstrip().endswith("</html>")
+
+
 def test_junit_counts_what_it_holds(capsys: pytest.CaptureFixture[str], reports: Path) -> None:
     for path in (reports / "runs").glob("*/events-*"):
         path.write_bytes(path.read_bytes().replace(b"CUDA out", b"\\u0000\\u001b\\ud83d CUDA out"))

@@ -1,0 +1,148 @@
+"""Drawings of the campaign page as inline SVG, coloured by the page's own style sheet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from markupsafe import Markup, escape
+
+from pytest_modelrt.journal.model import Outcome
+from pytest_modelrt.journal.trace import CaseTrace, RunView
+from pytest_modelrt.reporting.html.numbers import Holding, Scale, peak, span_text, state, steps
+
+WIDTH = 1100.0
+LEFT, RIGHT = 52.0, 8.0
+LANE, GAP = 20.0, 5.0
+COARSE = 2000
+"""Cases from which on one bar stands for a whole case instead of a stage."""
+_STEPS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
+
+
+def timeline(view: RunView, scale: Scale, anchors: Mapping[str, str]) -> Markup:
+    """One lane per worker; a case's stages as bars, its end marked when it did not pass, breaker openings behind."""
+    lanes = sorted({trace.worker for trace in view.traces}, key=_natural)
+    height = 26 + len(lanes) * (LANE + GAP)
+    label = f"Timeline of {len(view.traces)} attempts on {len(lanes)} workers"
+    parts = [_head(height, "timeline", label, role="group")]
+    parts += _breaker_bands(view, scale, height) + _axis(scale, height)
+    tops = {lane: 4 + number * (LANE + GAP) for number, lane in enumerate(lanes)}
+    parts += [
+        f'<text x="{LEFT - 6}" y="{top + 14:.0f}" class="lane">{escape(lane)}</text>' for lane, top in tops.items()
+    ]
+    coarse = len(view.traces) > COARSE
+    for trace in view.traces:
+        parts.append(_bars(trace, scale, tops[trace.worker], anchors.get(trace.case, ""), coarse))
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def _bars(trace: CaseTrace, scale: Scale, top: float, anchor: str, coarse: bool) -> str:
+    """The bars of one attempt, as one link with one tooltip."""
+    start, end = scale.at(trace.started), scale.at(trace.finished)
+    verdict = trace.verdict
+    cause = f", {verdict.cause}" if verdict and verdict.cause else ""
+    said = f"{trace.case}: {state(trace)}{cause}, {span_text(end - start)}"
+    named = () if coarse else trace.spans
+    spans = "".join(f", {span.stage} {span_text(span.seconds)}" for span in named if span.seconds)
+    bars = [f'<a href="#{anchor}" tabindex="-1"><title>{escape(said + spans)}</title>']
+    if coarse or not trace.spans:
+        bars.append(_rect(start, end, scale, top, LANE, f"o-{state(trace)}"))
+    for span in () if coarse else trace.spans:
+        bars.append(_rect(scale.at(span.started), scale.at(span.finished), scale, top, LANE, f"s-{span.stage}"))
+    if verdict is None or verdict.outcome is not Outcome.PASSED:
+        bars.append(_rect(start, end, scale, top + LANE - 4, 4, f"o-{state(trace)}"))
+    return "".join([*bars, "</a>"])
+
+
+def gpu_chart(held: Mapping[str, Sequence[Holding]], scale: Scale, budget: int) -> Markup:
+    """GPUs held over time, tiers stacked, against the budget."""
+    height, base = 190.0, 160.0
+    everything = steps([item for found in held.values() for item in found])
+    top = max(budget, peak(everything)) or 1
+    label = f"GPUs held over time: at most {peak(everything)} of {budget}"
+    parts = [_head(height, "area", label), *_axis(scale, height)]
+    below: list[Holding] = []
+    layers = []
+    for number, found in enumerate(held.values()):
+        below = [*below, *found]
+        layers.append(_area(steps(below), scale, base, (base - 14) / top, f"tier{number}"))
+    parts += reversed(layers)
+    line = base - budget * (base - 14) / top
+    parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{line:.1f}" y2="{line:.1f}" class="limit"/>')
+    parts.append(f'<text x="{LEFT - 6}" y="{line + 4:.1f}" class="lane">{budget}</text>')
+    parts.append(f'<text x="{LEFT - 6}" y="{base + 4:.1f}" class="lane">0</text>')
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def slot_chart(found: Sequence[Holding], scale: Scale, limit: int, number: int) -> Markup:
+    """Cases of one tier at once, against its limit."""
+    width, height, base = 260.0, 64.0, 58.0
+    stairs = steps(found)
+    top = max(limit, peak(stairs)) or 1
+    label = f"Cases at once: at most {peak(stairs)} of {limit}"
+    unit = (base - 10) / top
+    points = _points(stairs, lambda moment: moment / scale.end * width, lambda level: base - level * unit, width)
+    line = base - limit * unit
+    return Markup(
+        f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img" aria-label="{escape(label)}" class="small">'
+        f'<path d="M0,{base} {points} L{width},{base} Z" class="tier{number}"/>'
+        f'<line x1="0" x2="{width}" y1="{line:.1f}" y2="{line:.1f}" class="limit"/></svg>'
+    )
+
+
+def _head(height: float, name: str, label: str, role: str = "img") -> str:
+    return f'<svg viewBox="0 0 {WIDTH:.0f} {height:.0f}" role="{role}" aria-label="{escape(label)}" class="{name}">'
+
+
+def _x(moment: float, scale: Scale) -> float:
+    return LEFT + (WIDTH - LEFT - RIGHT) * min(moment, scale.end) / scale.end
+
+
+def _rect(start: float, end: float, scale: Scale, top: float, height: float, name: str) -> str:
+    left = _x(start, scale)
+    width = max(_x(end, scale) - left, 0.6)
+    return f'<rect x="{left:.1f}" y="{top:.0f}" width="{width:.1f}" height="{height:.0f}" class="{name}"/>'
+
+
+def _axis(scale: Scale, height: float) -> list[str]:
+    """Ticks with cluster time."""
+    step = next((step for step in _STEPS if scale.end / step <= 10), scale.end / 10)
+    parts = []
+    for number in range(int(scale.end // step) + 1):
+        x = _x(number * step, scale)
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 18:.0f}" class="tick"/>')
+        parts.append(f'<text x="{x:.1f}" y="{height - 4:.0f}" class="time">{span_text(number * step)}</text>')
+    return parts
+
+
+def _breaker_bands(view: RunView, scale: Scale, height: float) -> list[str]:
+    """From every opening of the breaker to its closing."""
+    parts, opened, why = [], None, ""
+    for event in [*view.breaker, None]:
+        is_open = event is not None and str(event.data.get("state", "")) not in ("closed", "")
+        if is_open and event is not None and opened is None:
+            opened, why = scale.at(event.time), str(event.data.get("cause") or event.data.get("reason") or "")
+        elif not is_open and opened is not None:
+            end = scale.at(event.time) if event is not None else scale.end
+            parts.append(f"<g><title>{escape(f'breaker open: {why}')}</title>")
+            parts.append(_rect(opened, end, scale, 0, height - 18, "breaker") + "</g>")
+            opened = None
+    return parts
+
+
+def _area(stairs: Sequence[tuple[float, int]], scale: Scale, base: float, unit: float, name: str) -> str:
+    points = _points(stairs, lambda moment: _x(moment, scale), lambda level: base - level * unit, _x(scale.end, scale))
+    return f'<path d="M{LEFT},{base} {points} L{_x(scale.end, scale):.1f},{base} Z" class="{name}"/>'
+
+
+def _points(
+    stairs: Sequence[tuple[float, int]], x: Callable[[float], float], y: Callable[[int], float], end: float
+) -> str:
+    """A staircase as path commands: across, then up or down."""
+    parts = [f"H{x(moment):.1f} V{y(level):.1f}" for moment, level in stairs]
+    return " ".join([*parts, f"H{end:.1f}"])
+
+
+def _natural(worker: str) -> tuple[int, int, str]:
+    """``gw2`` before ``gw10``, ``main`` first."""
+    digits = worker.removeprefix("gw")
+    return (1, int(digits), worker) if digits.isdigit() else (0, 0, worker)
