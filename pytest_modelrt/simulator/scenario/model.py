@@ -1,4 +1,5 @@
-"""What a scenario file may say. Field names are the keys of the file; docs/scenarios.md explains them for people.
+"""What a scenario file may say. Field names are the keys of the file; config/scenarios/README.md explains
+them for people.
 
 Absent means: as on a sunny day. All durations are cluster seconds.
 """
@@ -62,6 +63,7 @@ class Crash:
     """How an engine dies."""
 
     log: str = ""
+    """What it writes last; ``{architecture}``, ``{model_path}`` and ``{mem_fraction}`` are filled in."""
     exit_code: int = 1
     reason: str = ""
     """Reason of the terminated container; empty: ``Error``, or ``Completed`` for exit code 0."""

@@ -108,7 +108,7 @@ class _Run:
 
     async def _die(self, crash: Crash) -> int:
         self._state.ready = False
-        self._context.log(crash.log.rstrip("\n"))
+        self._context.log(self._filled(crash.log.rstrip("\n")))
         if crash.listening:
             await self._serve()
             self._context.log(_AFTERMATH)
@@ -117,6 +117,14 @@ class _Run:
             self._context.log(_AFTERMATH)
         self._context.terminated_reason = crash.reason
         return crash.exit_code
+
+    def _filled(self, text: str) -> str:
+        """Crash words with the facts of this engine in them."""
+        arguments = self._state.arguments
+        facts = {"architecture": self._state.repo.architecture, "model_path": arguments.model_path}
+        for name, value in {**facts, "mem_fraction": str(arguments.mem_fraction)}.items():
+            text = text.replace("{" + name + "}", value)
+        return text
 
 
 _UNKNOWN_DEATH = (
