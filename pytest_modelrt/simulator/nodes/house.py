@@ -20,6 +20,7 @@ from pytest_modelrt.simulator.nodes.engines.router import router
 from pytest_modelrt.simulator.nodes.engines.sglang import engine
 from pytest_modelrt.simulator.nodes.events import EventRecorder
 from pytest_modelrt.simulator.nodes.images import Images
+from pytest_modelrt.simulator.nodes.injector import Injector
 from pytest_modelrt.simulator.nodes.kubelet import Kubelet
 from pytest_modelrt.simulator.nodes.ledger import Ledger
 from pytest_modelrt.simulator.nodes.machines import Machines
@@ -113,6 +114,9 @@ class Nodes:
         await machines.register()
         scheduler = Scheduler(self._client.as_component("kube-scheduler"), self._clock, pods, nodes, self.ledger)
         loops = [scheduler.run(), machines.run(), *(informer.run() for informer in self._informers.values())]
+        if self._scenario.file.timeline:
+            scripted = self._client.as_component("modelrt-scenario")
+            loops.append(Injector(scripted, self._clock, self._scenario, self._kubelet).run())
         self._tasks = [asyncio.create_task(loop, name="nodes") for loop in loops]
         for task in self._tasks:
             task.add_done_callback(_report)

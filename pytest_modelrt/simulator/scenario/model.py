@@ -220,12 +220,12 @@ class NodeRule:
 
 @dataclass(frozen=True, slots=True)
 class Injection:
-    """One thing that happens on the timeline, to one object."""
+    """One thing that happens on the timeline, to every object that matches."""
 
-    at: float
-    """Cluster seconds after the object appeared (``object``), or after the cluster's start (without)."""
-    object: str | None = None
-    """``Kind/namespace/name`` or ``Kind/name``; patterns allowed."""
+    object: str
+    """``Kind/namespace/name`` or ``Kind/name``; patterns allowed in namespace and name."""
+    at: float = 0.0
+    """Cluster seconds after the object appeared."""
     event: Mapping[str, Any] | None = None
     """``{type, reason, message}`` of an event on it."""
     status: Mapping[str, Any] | None = None

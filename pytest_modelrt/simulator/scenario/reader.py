@@ -13,6 +13,7 @@ import yaml
 from pytest_modelrt.plan.document import compose, line_of
 from pytest_modelrt.plan.load import display, read_text
 from pytest_modelrt.plan.problems import ConfigError, Problem
+from pytest_modelrt.simulator import resources
 from pytest_modelrt.simulator.scenario.model import MILESTONES, ScenarioFile
 
 _CHOICES = {
@@ -24,6 +25,7 @@ _CHOICES = {
     "hang": MILESTONES,
 }
 _CHOICES_AT = {"Crash": MILESTONES, "LogLines": MILESTONES}
+_KINDS = sorted(value.kind for value in vars(resources).values() if isinstance(value, resources.Resource))
 _Record = TypeVar("_Record")
 
 
@@ -87,6 +89,8 @@ class _Reader:
         allowed = _CHOICES_AT.get(kind) if key == "at" else _CHOICES.get(key)
         if allowed and isinstance(value, str) and value not in allowed:
             self.problem(node, where, f"unknown value {value!r}", f"use one of {', '.join(allowed)}")
+        if kind == "Injection" and key == "object" and isinstance(value, str) and value.partition("/")[0] not in _KINDS:
+            self.problem(node, where, f"unknown kind in {value!r}", f"use one of {', '.join(_KINDS)}, then /name")
 
     def value(self, hint: Any, node: yaml.Node, where: str) -> Any:
         """``node`` as a value of the type ``hint``; None after a reported problem."""

@@ -191,3 +191,22 @@ def test_images_that_cannot_be_pulled_and_node_faults_come_from_the_scenario(tmp
         }
         assert ready == {"gpu-node-01": "True", "gpu-node-02": "True", "gpu-node-03": "Unknown"}
         assert nodes["gpu-node-02"]["spec"]["taints"][0]["key"] == "node.kubernetes.io/disk-pressure"
+
+
+def test_the_timeline_of_a_scenario_reaches_events_status_and_logs(tmp_path: Path) -> None:
+    scenario = scenario_of(
+        """
+        timeline:
+        - {object: Pod/default/t-*, at: 5, log: "Xid 79, GPU has fallen off the bus"}
+        - {object: Pod/t-1, event: {type: Warning, reason: Evicted, message: "The node was low on resource"}}
+        - {object: Pod/t-1, at: 5, status: {nominatedNodeName: gpu-node-09}}
+        """,
+        tmp_path,
+    )
+    with hall(tmp_path, scenario, nodes=1) as cluster:
+        cluster.apply(pod("t-1"), pod("u-1"))
+        cluster.until(lambda: "Xid 79" in cluster.kubectl("logs", "t-1", check=False), "the injected line")
+        assert cluster.events("t-1", "Evicted") == ["The node was low on resource"]
+        seen = cluster.until(lambda: cluster.get("pod", "t-1")["status"].get("nominatedNodeName"), "the patch")
+        assert seen == "gpu-node-09"
+        assert "Xid" not in cluster.kubectl("logs", "u-1")
