@@ -36,10 +36,10 @@ async def _serve(options: argparse.Namespace) -> None:
     server = ApiServer(config)
     await server.start()
     path = server.write_kubeconfig(options.directory / "kubeconfig")
-    print(f"export KUBECONFIG={path}", flush=True)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    print(f"export KUBECONFIG={path}", flush=True)
     await stopped.wait()
     await server.stop()
 

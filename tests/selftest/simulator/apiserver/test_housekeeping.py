@@ -17,9 +17,7 @@ from .conftest import WIDGET_PATH, WIDGETS, http_client, start_cluster, widget
 MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
-def until(
-    api: httpx.Client, path: str, test: Callable[[dict[str, dict[str, Any]]], bool]
-) -> dict[str, dict[str, Any]]:
+def until(api: httpx.Client, path: str, test: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
     """Follow a collection until its objects by name pass ``test``; the watch ends after 20 s."""
     objects: dict[str, dict[str, Any]] = {}
     params = {"watch": "true", "timeoutSeconds": "20", "sendInitialEvents": "true", "allowWatchBookmarks": "true",

@@ -117,9 +117,7 @@ def test_applied_fields_left_out_are_removed(api: httpx.Client, namespace: str) 
     assert found["spec"] == {"text": "t", "items": items[:1], "tier": "a"}
     clash = apply("two", text="u", items=[{"name": "p", "value": "9"}])
     assert clash.status_code == 409
-    assert clash.json()["message"] == (
-        'Apply failed with 1 conflict: conflict with "one": .spec.items[name="p"].value'
-    )
+    assert clash.json()["message"] == ('Apply failed with 1 conflict: conflict with "one": .spec.items[name="p"].value')
     found = apply("two", force=True, text="u", items=[{"name": "p", "value": "9"}]).json()
     assert found["spec"]["items"] == [{"name": "p", "value": "9"}]
     assert apply("one", items=[{"name": "p"}]).json()["spec"]["items"] == [{"name": "p", "value": "9"}]

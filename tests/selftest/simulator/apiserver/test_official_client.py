@@ -29,7 +29,7 @@ def test_typed_objects_round_trip(official: Any, namespace: str) -> None:
     config = core.create_namespaced_config_map(namespace, {"metadata": {"name": "m"}, "data": {"a": "b"}})
     config.data["a"] = "c"
     assert core.replace_namespaced_config_map("m", namespace, config).data == {"a": "c"}
-    assert core.delete_namespaced_config_map("m", namespace).status == "Success"
+    assert core.delete_namespaced_config_map("m", namespace)["status"] == "Success"
     assert client.VersionApi(official).get_code().minor == "36"
 
 
