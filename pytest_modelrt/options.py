@@ -144,7 +144,7 @@ OPTIONS = (
         "scenario",
         "Simulated cluster: name of a file in <config>/scenarios, or a path",
         metavar="NAME",
-        default_text="sunny-day",
+        default_text="sunny",
     ),
     Option("nodes", "Simulated cluster: number of GPU nodes", convert=positive_int, metavar="N", default_text="14"),
     Option(

@@ -16,6 +16,7 @@ from pytest_modelrt.journal.rundir import create_run, finish_run
 from pytest_modelrt.launcher import SimulatorError
 from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.scheduling.estimates import estimate
+from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.session.ledger import Ledger
 from pytest_modelrt.session.outcomes import REPORT_ATTRIBUTE
@@ -142,7 +143,10 @@ class Controller:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:
-        """A worker died: its case gets a verdict all the same."""
+        """A worker died: its case gets a verdict all the same, and counts as an error, not as the model's failure."""
+        if case_of(crashitem, self.ledger.cases) is None:
+            return
+        report.when = "setup"
         self._record(self.ledger.lost(crashitem, str(getattr(getattr(report.node, "gateway", None), "id", "?"))))
 
     def _record(self, verdict: Verdict | None) -> None:
