@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pytest_modelrt.manifests.objects import Object, mapping
 from pytest_modelrt.manifests.versions import Profile, compatible
 from pytest_modelrt.plan.sizes import parameters
-
-Object = dict[str, Any]
 
 
 class MismatchKind(StrEnum):
@@ -44,13 +43,13 @@ def compare(model: Object, runtime: Object, profile: Profile = Profile.V0_1_5) -
 
     A runtime may list several formats, any of which may fit; where none does, the nearest one's reasons are given.
     """
-    spec, wanted = _mapping(runtime, "spec"), _mapping(model, "spec")
+    spec, wanted = mapping(runtime, "spec"), mapping(model, "spec")
     if spec.get("disabled"):
-        name = _mapping(runtime, "metadata").get("name")
+        name = mapping(runtime, "metadata").get("name")
         scope = "namespace" if runtime.get("kind") == "ServingRuntime" else "cluster"
         message = f"{scope}-scoped runtime {name} is disabled"
         return [Mismatch(MismatchKind.DISABLED, None, "true", message, "spec.disabled")]
-    if not _mapping(wanted, "modelFormat").get("name"):
+    if not mapping(wanted, "modelFormat").get("name"):
         message = "invalid model specification: modelFormat.name: model format name is required"
         return [Mismatch(MismatchKind.FORMAT, None, None, message, "spec.supportedModelFormats")]
     return [*_nearest(wanted, spec, profile), *_size(wanted, spec)]
@@ -60,7 +59,8 @@ def platform_reason(model: Object, mismatches: list[Mismatch], profile: Profile 
     """The reason the platform's event would carry; only the formats' one where formats and size both fail."""
     if not mismatches:
         return ""
-    if mismatches[0].kind in (MismatchKind.SIZE, MismatchKind.DISABLED) or mismatches[0].model is None:
+    unnamed = not mapping(mapping(model, "spec"), "modelFormat").get("name")
+    if unnamed or mismatches[0].kind in (MismatchKind.SIZE, MismatchKind.DISABLED):
         return mismatches[0].message
     label = f"model format '{model_label(model)}' not in supported formats"
     details = [found.message for found in mismatches if found.kind != MismatchKind.SIZE]
@@ -69,8 +69,8 @@ def platform_reason(model: Object, mismatches: list[Mismatch], profile: Profile 
 
 def model_label(model: Object) -> str:
     """The label the platform makes of a model: ``mt:safetensors:1.0.0:LlamaForCausalLM:transformers:4.45.0``."""
-    spec = _mapping(model, "spec")
-    model_format, framework = _mapping(spec, "modelFormat"), _mapping(spec, "modelFramework")
+    spec = mapping(model, "spec")
+    model_format, framework = mapping(spec, "modelFormat"), mapping(spec, "modelFramework")
     parts = [
         "mt",
         model_format.get("name"),
@@ -84,8 +84,8 @@ def model_label(model: Object) -> str:
 
 
 def _nearest(model: Mapping[str, Any], runtime: Mapping[str, Any], profile: Profile) -> list[Mismatch]:
-    entries = runtime.get("supportedModelFormats") or []
-    if not entries:
+    entries = runtime.get("supportedModelFormats")
+    if not isinstance(entries, list) or not entries:
         field = "spec.supportedModelFormats"
         return [Mismatch(MismatchKind.FORMAT, _name(model, "modelFormat"), None, "no supported formats", field)]
     found = [
@@ -171,7 +171,7 @@ def _diffusion(model: Mapping[str, Any], entry: Mapping[str, Any], field: str) -
     theirs = _optional(entry.get("diffusionPipeline"))
     if theirs is None:
         return []
-    ours = _mapping(model, "diffusionPipeline")
+    ours = mapping(model, "diffusionPipeline")
     wrong = [key for key, value in theirs.items() if value is not None and ours.get(key) != value]
     place = f"{field}.diffusionPipeline"
     return [
@@ -204,16 +204,12 @@ def _size(model: Mapping[str, Any], runtime: Mapping[str, Any]) -> list[Mismatch
     return [Mismatch(MismatchKind.SIZE, size, shown, message, f"spec.modelSizeRange.{bound}")]
 
 
-def _mapping(source: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    return _optional(source.get(key)) or {}
-
-
 def _optional(value: object) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
 def _name(source: Mapping[str, Any], key: str) -> str | None:
-    return _text(_mapping(source, key).get("name"))
+    return _text(mapping(source, key).get("name"))
 
 
 def _text(value: object) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_modelrt.manifests.objects import Object
+from pytest_modelrt.manifests.objects import Object, mapping, sequence
 
 GPU = "nvidia.com/gpu"
 _TP = ("--tp-size", "--tp", "--tensor-parallel-size")
@@ -67,7 +67,7 @@ def containers(runtime: Object) -> Iterator[tuple[str, dict[str, Any]]]:
             holder = mapping(mapping(spec, component), part[1:]) if part else mapping(spec, component)
             if runner := mapping(holder, "runner"):
                 yield f"spec.{component}{part}.runner", runner
-    for index, container in enumerate(spec.get("containers") or []):
+    for index, container in enumerate(sequence(spec, "containers")):
         if isinstance(container, dict):
             yield f"spec.containers[{index}]", container
 
@@ -75,7 +75,7 @@ def containers(runtime: Object) -> Iterator[tuple[str, dict[str, Any]]]:
 def arguments(container: dict[str, Any]) -> list[str]:
     """Command and arguments as words; a shell script among them is split like the shell would."""
     words: list[str] = []
-    for text in [*(container.get("command") or []), *(container.get("args") or [])]:
+    for text in [*sequence(container, "command"), *sequence(container, "args")]:
         pieces = [str(text)]
         if " " in str(text) or "\n" in str(text):
             try:
@@ -101,12 +101,6 @@ def gpus(container: dict[str, Any]) -> int:
     resources = mapping(container, "resources")
     asked = mapping(resources, "limits").get(GPU, mapping(resources, "requests").get(GPU, 0))
     return _integer(str(asked)) or 0
-
-
-def mapping(source: dict[str, Any], key: str) -> dict[str, Any]:
-    """A nested mapping; empty where there is none."""
-    value = source.get(key)
-    return value if isinstance(value, dict) else {}
 
 
 def _startup(container: dict[str, Any]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import yaml
@@ -26,6 +26,18 @@ def construct(node: yaml.Node) -> Any:
         yaml.constructor.ConstructorError: a tag or key that no Kubernetes object may have.
     """
     return _Constructor().construct_document(node)
+
+
+def mapping(source: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """A nested mapping; empty where there is none."""
+    value = source.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def sequence(source: Mapping[str, Any], key: str) -> list[Any]:
+    """A nested list; empty where there is none."""
+    value = source.get(key)
+    return value if isinstance(value, list) else []
 
 
 def duplicate_keys(node: yaml.Node, path: str = "") -> Iterator[tuple[str, int]]:

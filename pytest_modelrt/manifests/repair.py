@@ -6,8 +6,9 @@ import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_modelrt.manifests.compare import Mismatch, MismatchKind, Object
+from pytest_modelrt.manifests.compare import Mismatch, MismatchKind
 from pytest_modelrt.manifests.edit import EditError, prepend_comment, set_value
+from pytest_modelrt.manifests.objects import Object, mapping
 from pytest_modelrt.manifests.tree import ManifestFile
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.plan.sizes import parameters
@@ -81,7 +82,7 @@ def nominal_sizes(case: Case) -> tuple[str, ...]:
 
 def repair_gated(model: ManifestFile, secret: str = TOKEN_SECRET) -> Repair:
     """The model file with the plan's comment and the Secret's name as ``spec.storage.key``."""
-    storage = (model.object.get("spec") or {}).get("storage") or {}
+    storage = mapping(mapping(model.object, "spec"), "storage")
     old = storage.get("key")
     text, changes = model.text, []
     try:
@@ -109,7 +110,7 @@ def _take_over(text: str, runtime: ManifestFile, mismatch: Mismatch) -> tuple[st
 def _widen(
     text: str, runtime: ManifestFile, mismatch: Mismatch, nominal_sizes: Sequence[str]
 ) -> tuple[str, list[Change]]:
-    limits = (runtime.object.get("spec") or {}).get("modelSizeRange") or {}
+    limits = mapping(mapping(runtime.object, "spec"), "modelSizeRange")
     low, high = limits.get("min"), limits.get("max")
     sizes = [size for size in (mismatch.model, *nominal_sizes) if size and (parameters(size) or size == mismatch.model)]
     smallest, largest = min(sizes, key=parameters), max(sizes, key=parameters)

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from yaml import Node, YAMLError
 
-from pytest_modelrt.manifests.objects import Object, construct
+from pytest_modelrt.manifests.objects import Object, construct, mapping
 from pytest_modelrt.manifests.scaffold import model_path, runtime_path, service_path
 from pytest_modelrt.plan.document import MAX_BYTES, compose, line_of
 from pytest_modelrt.plan.load import display, read_text
@@ -75,7 +75,7 @@ class ManifestFile:
     @property
     def name(self) -> str:
         """``metadata.name``."""
-        return str((self.object.get("metadata") or {}).get("name", ""))
+        return str(mapping(self.object, "metadata").get("name", ""))
 
     def with_text(self, text: str) -> ManifestFile:
         """The same object in an edited text."""
@@ -170,8 +170,8 @@ class ConfigTree:
         return self._open(entry)
 
     def _runtime_for(self, case: Case, service: ManifestFile | None) -> ManifestFile | None:
-        spec = (service.object.get("spec") or {}) if service is not None else {}
-        name = (spec.get("runtime") or {}).get("name") or case.runtime_name
+        spec = mapping(service.object, "spec") if service is not None else {}
+        name = str(mapping(spec, "runtime").get("name") or case.runtime_name)
         return self._usual(runtime_path(case), RUNTIME_KINDS, name) or self.runtime(name)
 
     def _usual(self, place: PurePosixPath, kinds: tuple[str, ...], name: str) -> ManifestFile | None:
@@ -226,9 +226,9 @@ def _parse(path: Path, text: str, document: int) -> Iterator[Entry]:
     file = ManifestFile(path, document, text)
     try:
         found = file.object
-        spec = found.get("spec") or {}
-        refers = (spec.get("model") or {}).get("name") or (spec.get("storage") or {}).get("storageUri") or ""
+        spec = mapping(found, "spec")
+        refers = mapping(spec, "model").get("name") or mapping(spec, "storage").get("storageUri") or ""
         if found.get("kind") in KINDS and file.name:
             yield Entry(str(found["kind"]), file.name, path, document, str(refers))
-    except (ConfigError, AttributeError, IndexError):
+    except (ConfigError, IndexError):
         return

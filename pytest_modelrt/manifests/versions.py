@@ -16,7 +16,7 @@ class Profile(StrEnum):
 
 _NUMBER = r"(0|[1-9]\d*)"
 _PATTERN = re.compile(
-    rf"(?P<v>v?){_NUMBER}(?:\.{_NUMBER}(?:\.{_NUMBER}(?P<suffix>(?:\.[A-Za-z][0-9A-Za-z]*)?(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?))?)?"
+    rf"(?P<v>v?){_NUMBER}(?:\.{_NUMBER}(?:\.{_NUMBER}(?P<suffix>(?:\.(?:dev|post)\d*)?(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?))?)?"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ MAX_BYTES = 1_000_000
 """No file of a plan or config tree is anywhere near this; a larger one is a mistake."""
 
 _MAX_DEPTH = 64
+_MAX_NODES = 100_000
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -48,8 +50,13 @@ def compose(text: str, file: str) -> list[yaml.Node]:
         ConfigError: not YAML: all tabs used as indentation, otherwise the first place where reading stops.
     """
     try:
-        _refuse_depth(text, file)
-        return [node for node in yaml.compose_all(text, Loader=_Loader) if not is_empty(node)]
+        aliases = _refuse_depth(text, file)
+        nodes = [node for node in yaml.compose_all(text, Loader=_Loader) if not is_empty(node)]
+        for node in nodes if aliases else []:
+            if _expanded(node, {}) > _MAX_NODES:
+                what = "its aliases refer to themselves, or multiply without end"
+                raise ConfigError([Problem(file, line_of(node), "", what, "write the values out")])
+        return nodes
     except yaml.MarkedYAMLError as error:
         raise ConfigError(_tabs(text, file) or [_syntax(error, file)]) from None
     except yaml.YAMLError as error:
@@ -73,8 +80,22 @@ def _line(mark: Any) -> int:
     return int(mark.line) + 1 if mark is not None else 0
 
 
-def _refuse_depth(text: str, file: str) -> None:
-    depth = 0
+def _expanded(node: yaml.Node, known: dict[int, float]) -> float:
+    """Nodes of a document with every alias written out; infinite where one contains itself."""
+    if id(node) not in known:
+        known[id(node)] = math.inf  # for who meets it again below itself
+        children: list[yaml.Node] = []
+        if isinstance(node, yaml.MappingNode):
+            children = [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            children = list(node.value)
+        known[id(node)] = 1 + sum(_expanded(child, known) for child in children)
+    return known[id(node)]
+
+
+def _refuse_depth(text: str, file: str) -> bool:
+    """Whether the text has aliases, unless it nests too deeply to be read at all."""
+    depth, aliases = 0, False
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
@@ -83,6 +104,9 @@ def _refuse_depth(text: str, file: str) -> None:
                 raise ConfigError([Problem(file, _line(event.start_mark), "", what, "write it flatter")])
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            aliases = True
+    return aliases
 
 
 def _tabs(text: str, file: str) -> list[Problem]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from pytest_modelrt.manifests.engine import arguments, containers, engine_shape, flag, mapping
+from pytest_modelrt.manifests.engine import arguments, containers, engine_shape, flag
 from pytest_modelrt.manifests.lint.findings import Document, Findings
+from pytest_modelrt.manifests.objects import mapping, sequence
 from pytest_modelrt.manifests.versions import Profile, parse
 from pytest_modelrt.plan.sizes import parameters
 
@@ -106,13 +107,13 @@ def _check_templates(document: Document) -> Findings:
     """The platform runs every container through a Go template."""
     for path, container in containers(document.object):
         for key in ("command", "args"):
-            for index, word in enumerate(container.get(key) or []):
+            for index, word in enumerate(sequence(container, key)):
                 if "{{" in str(word):
                     what = "{{ is read as a template by the platform, and the service never starts"
                     yield document.error(
                         f"{path}.{key}[{index}]", what, "put the text into a file, or name a built-in one"
                     )
-        for index, variable in enumerate(container.get("env") or []):
+        for index, variable in enumerate(sequence(container, "env")):
             if isinstance(variable, dict) and "{{" in str(variable.get("value", "")):
                 what = "{{ is read as a template by the platform, and the service never starts"
                 yield document.error(f"{path}.env[{index}].value", what, "put the text into a file")

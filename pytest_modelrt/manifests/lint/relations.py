@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pytest_modelrt.manifests.compare import Mismatch, MismatchKind, Object, compare
-from pytest_modelrt.manifests.engine import EngineShape, engine_shape, mapping
+from pytest_modelrt.manifests.compare import Mismatch, MismatchKind, compare
+from pytest_modelrt.manifests.engine import EngineShape, engine_shape
 from pytest_modelrt.manifests.fit import shape_fits
 from pytest_modelrt.manifests.lint.findings import Document, Finding, Findings, Severity
+from pytest_modelrt.manifests.objects import Object, mapping
 from pytest_modelrt.manifests.tree import MODEL_KINDS, RUNTIME_KINDS
 from pytest_modelrt.plan.model import Campaign, Case
 from pytest_modelrt.plan.problems import Problem

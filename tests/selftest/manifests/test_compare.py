@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pytest_modelrt.manifests.compare import MismatchKind, Object, compare, platform_reason
+from pytest_modelrt.manifests.compare import MismatchKind, compare, platform_reason
+from pytest_modelrt.manifests.objects import Object
 from pytest_modelrt.manifests.versions import Profile, compatible, parse
 
 OLD, NEW = Profile.V0_1_4, Profile.V0_1_5

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from pytest_modelrt.cli import scaffold as command
-from pytest_modelrt.manifests.compare import Object, compare
+from pytest_modelrt.manifests.compare import compare
 from pytest_modelrt.manifests.engine import arguments, containers, engine_shape, flag
+from pytest_modelrt.manifests.objects import Object
 from pytest_modelrt.manifests.scaffold import render_all
 from pytest_modelrt.manifests.tree import ConfigTree
 from pytest_modelrt.manifests.versions import Profile

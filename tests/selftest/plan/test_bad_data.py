@@ -11,6 +11,9 @@ from pytest_modelrt.plan.problems import ConfigError
 CONFIG = Path(__file__).parents[3] / "config"
 PLAN = (CONFIG / "plan.yaml").read_text(encoding="utf-8")
 CAMPAIGN = (CONFIG / "campaign.yaml").read_text(encoding="utf-8")
+BOMB = b"a0: &a0 [x]\n" + b"".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n".encode() for level in range(1, 10)
+)
 
 
 def plan_error(directory: Path, content: str | bytes) -> ConfigError:
@@ -108,10 +111,27 @@ def test_all_problems_of_a_file_come_at_once_in_line_order(tmp_path: Path) -> No
         (b"[" * 200_000, 1, "nested more than 64 levels deep"),
         (b"a: 1\n---\nb: 2\n", 0, "has 2 documents"),
         (b"- a\n- b\n", 1, "a list where fields are expected"),
-        (b"a: &a [*a, *a]\nmodels: *a\n", 1, "unknown field"),
+        (b"a: &a [*a, *a]\nmodels: *a\n", 1, "aliases refer to themselves"),
+        (b"a: &a [1, 2]\nb: &b [*a, *a]\nmodels: *b\n", 1, "unknown field"),
+        (BOMB, 1, "multiply without end"),
         (b"models: !!python/object/apply:os.system [id]\n", 1, "models"),
     ],
-    ids=["tab", "latin-1", "large", "empty", "comments", "quote", "nul", "deep", "documents", "list", "alias", "tag"],
+    ids=[
+        "tab",
+        "latin-1",
+        "large",
+        "empty",
+        "comments",
+        "quote",
+        "nul",
+        "deep",
+        "documents",
+        "list",
+        "cycle",
+        "alias",
+        "bomb",
+        "tag",
+    ],
 )
 def test_a_file_that_is_no_plan_is_refused(tmp_path: Path, content: str | bytes, line: int, words: str) -> None:
     error = plan_error(tmp_path, content)
