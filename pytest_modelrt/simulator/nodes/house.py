@@ -23,6 +23,7 @@ from pytest_modelrt.simulator.nodes.images import Images
 from pytest_modelrt.simulator.nodes.injector import Injector
 from pytest_modelrt.simulator.nodes.kubelet import Kubelet
 from pytest_modelrt.simulator.nodes.ledger import Ledger
+from pytest_modelrt.simulator.nodes.loss import NodeLoss
 from pytest_modelrt.simulator.nodes.machines import Machines
 from pytest_modelrt.simulator.nodes.network import Network
 from pytest_modelrt.simulator.nodes.programs import Program, ProgramContext, Programs, tls_context
@@ -110,7 +111,8 @@ class Nodes:
         addresses = {name: node_address(index) for index, name in enumerate(self.fleet.names)}
         self._kubelet = Kubelet(around, pods, addresses)
         port = await self._listen(self._kubelet)
-        machines = Machines(kubelet_client, self._clock, self._scenario, self.fleet, port)
+        loss = NodeLoss(self._client.as_component("node-controller"), self._clock, pods, self._kubelet)
+        machines = Machines(kubelet_client, self._clock, self._scenario, self.fleet, port, loss)
         await machines.register()
         scheduler = Scheduler(self._client.as_component("kube-scheduler"), self._clock, pods, nodes, self.ledger)
         loops = [scheduler.run(), machines.run(), *(informer.run() for informer in self._informers.values())]

@@ -22,6 +22,7 @@ class Kubelet:
         self._around = around
         self._addresses = addresses
         self._workers: dict[str, PodWorker] = {}
+        self._unreachable: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         pods.on_change(self._pod_changed)
 
@@ -31,6 +32,13 @@ class Kubelet:
             if worker.name == name and worker.namespace == namespace:
                 return worker
         return None
+
+    def set_reachable(self, node: str, reachable: bool) -> None:
+        """Whether the node's kubelet reaches the API; its pods run on either way."""
+        (self._unreachable.discard if reachable else self._unreachable.add)(node)
+        for worker in self._workers.values():
+            if worker.pod["spec"]["nodeName"] == node:
+                worker.set_reachable(reachable)
 
     async def stop(self) -> None:
         """Stop all programs without touching the API objects."""
@@ -58,6 +66,7 @@ class Kubelet:
 
     def _start(self, uid: str, pod: Object) -> PodWorker:
         worker = PodWorker(self._around, pod, self._addresses[pod["spec"]["nodeName"]])
+        worker.set_reachable(pod["spec"]["nodeName"] not in self._unreachable)
         self._workers[uid] = worker
         task = asyncio.create_task(worker.run(), name=f"pod-{worker.name}")
         self._tasks[uid] = task

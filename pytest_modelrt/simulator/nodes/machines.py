@@ -12,6 +12,7 @@ from pytest_modelrt.clock import Clock
 from pytest_modelrt.simulator.client import ApiClient, ApiStatusError, Object
 from pytest_modelrt.simulator.fleet import GPU_RESOURCE, Fleet, node_address
 from pytest_modelrt.simulator.nodes.events import EventRecorder, timestamp
+from pytest_modelrt.simulator.nodes.loss import NodeLoss
 from pytest_modelrt.simulator.resources import LEASES, NODES
 from pytest_modelrt.simulator.scenario import NodeRule, Scenario
 
@@ -28,12 +29,21 @@ _KUBELET_VERSION = "v1.34.1"
 class Machines:
     """Registers the fleet and keeps it alive."""
 
-    def __init__(self, client: ApiClient, clock: Clock, scenario: Scenario, fleet: Fleet, kubelet_port: int) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        clock: Clock,
+        scenario: Scenario,
+        fleet: Fleet,
+        kubelet_port: int,
+        loss: NodeLoss,
+    ) -> None:
         self._client = client
         self._clock = clock
         self._scenario = scenario
         self._fleet = fleet
         self._port = kubelet_port
+        self._loss = loss
         self._events = EventRecorder(client, clock, "kubelet")
         self._silent: set[str] = set()
 
@@ -47,7 +57,7 @@ class Machines:
             group.create_task(self._heartbeats(), name="heartbeats")
             for name in self._fleet.names:
                 for rule in self._scenario.node_faults(name):
-                    group.create_task(self._fault(name, rule), name=f"fault-{name}")
+                    group.create_task(self._fault(name, rule, group), name=f"fault-{name}")
 
     async def _register(self, index: int, name: str) -> None:
         body = self._node(index, name)
@@ -114,13 +124,17 @@ class Machines:
         except (ApiStatusError, aiohttp.ClientError, TimeoutError) as error:
             log.debug("lease of node %s not renewed: %s", name, error)
 
-    async def _fault(self, name: str, rule: NodeRule) -> None:
+    async def _fault(self, name: str, rule: NodeRule, group: asyncio.TaskGroup) -> None:
         """Let a fault come and, when it does not last for ever, go."""
         await self._clock.asleep(rule.at)
+        if rule.lost:
+            self._silent.add(name)
+            self._loss.lost(name, group)
         await self._apply(name, rule)
         if rule.lasts is not None:
             await self._clock.asleep(rule.lasts)
             self._silent.discard(name)
+            self._loss.found(name)
             await self._client.patch(NODES, name, {"spec": {"unschedulable": None, "taints": None}})
             await self._client.patch_status(NODES, name, {"conditions": _conditions(), **self._gpus(0)})
 
@@ -128,7 +142,6 @@ class Machines:
         spec: Object = {"unschedulable": True} if rule.cordoned else {}
         taints: list[Object] = []
         if rule.lost:
-            self._silent.add(name)
             taints += [{"key": _UNREACHABLE, "effect": effect} for effect in ("NoSchedule", "NoExecute")]
         if rule.disk_pressure:
             taints.append({"key": _PRESSURE, "effect": "NoSchedule"})

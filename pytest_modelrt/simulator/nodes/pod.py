@@ -37,6 +37,8 @@ class PodWorker:
         self._dirty = asyncio.Event()
         self._ending = asyncio.Event()
         self._orphaned = False
+        self._reachable = asyncio.Event()
+        self._reachable.set()
         known = {**pod, "status": {**(pod.get("status") or {}), "podIP": self.address, "hostIP": host_address}}
         specs = pod["spec"].get("initContainers") or []
         self.init_containers = [Container(around, known, spec, self.address, self._dirty.set) for spec in specs]
@@ -53,6 +55,14 @@ class PodWorker:
         self._orphaned = self._orphaned or gone
         self._ending.set()
 
+    def set_reachable(self, reachable: bool) -> None:
+        """Whether the node's kubelet reaches the API."""
+        if reachable:
+            self._reachable.set()
+        else:
+            self._reachable.clear()
+        self._dirty.set()
+
     async def run(self) -> None:
         """Until the pod is gone from the node."""
         writer = asyncio.create_task(self._write_changes(), name=f"{self.name}-status")
@@ -60,6 +70,8 @@ class PodWorker:
         self._dirty.set()
         try:
             await self._ending.wait()
+            if not self._orphaned:
+                await self._reachable.wait()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
         finally:
@@ -81,6 +93,9 @@ class PodWorker:
         written: Object = {}
         while True:
             await self._dirty.wait()
+            if not self._reachable.is_set():
+                written = {}  # others write meanwhile
+                await self._reachable.wait()
             await asyncio.sleep(_WRITE_PAUSE)
             self._dirty.clear()
             status = self.status()

@@ -11,6 +11,8 @@ from pytest_modelrt.simulator.nodes.engines.milestones import Memory
 from pytest_modelrt.simulator.scenario import Crash
 
 _PREFIX = "Scheduler hit an exception: Traceback (most recent call last):"
+_SELF_KILL_EXIT = 0
+"""The scheduler kills the process tree; as process 1 of a container that ends with 0 (facts: failures, A9)."""
 _BUILTIN_NAME = re.compile(r"[\w./-]+$")
 
 
@@ -43,10 +45,10 @@ def _missing_files(path: str, directory: Directory | None) -> Crash | None:
         return Crash(log=f"{frames}\nOSError: {text}", at="server_args")
     if not directory.complete:
         text = f"RuntimeError: Cannot find any model weights with `{path}`"
-        return Crash(log=f"{_PREFIX}\n{text}", at="load_begin")
+        return _in_scheduler("model_loader/weight_utils.py", text, "load_begin")
     if directory.corrupt:
         text = "safetensors_rust.SafetensorError: Error while deserializing header: incomplete metadata"
-        return Crash(log=f"{_PREFIX}\n{text}", at="load_begin")
+        return _in_scheduler("model_loader/weight_utils.py", text, "load_begin")
     return None
 
 
@@ -57,7 +59,7 @@ def _missing_gpus(arguments: EngineArguments, gpus: int) -> Crash | None:
     text = "RuntimeError: CUDA error: invalid device ordinal\nCUDA kernel errors might be asynchronously reported."
     if not gpus:
         text = "RuntimeError: No accelerator (CUDA, XPU, HPU) is available."
-    return Crash(log=f'{_PREFIX}\n  File "sglang/srt/utils.py", in init_torch_distributed\n{text}', at="server_args")
+    return _in_scheduler("distributed/parallel_state.py", text, "server_args")
 
 
 def _no_memory(arguments: EngineArguments, repo: HubRepo) -> Crash | None:
@@ -68,13 +70,17 @@ def _no_memory(arguments: EngineArguments, repo: HubRepo) -> Crash | None:
             "79.11 GiB of which 325.19 MiB is free. Including non-PyTorch memory, this process has 78.79 GiB memory in "
             "use."
         )
-        return Crash(
-            log=f'{_PREFIX}\n  File "sglang/srt/model_loader/loader.py", in load_model\n{text}', at="load_begin"
-        )
+        return _in_scheduler("model_loader/loader.py", text, "load_begin")
     if memory.cache_bytes <= 0:
         text = (
             "RuntimeError: Not enough memory. Please try to increase --mem-fraction-static. "
             f"Current value: self.server_args.mem_fraction_static={arguments.mem_fraction}"
         )
-        return Crash(log=f'{_PREFIX}\n  File "sglang/srt/model_executor/model_runner.py"\n{text}', at="load_end")
+        return _in_scheduler("model_executor/model_runner.py", text, "load_end")
     return None
+
+
+def _in_scheduler(file: str, text: str, milestone: str) -> Crash:
+    """A crash of the scheduler process, with the words every such crash begins with."""
+    frame = f'  File "/sgl-workspace/sglang/python/sglang/srt/{file}"'
+    return Crash(log=f"{_PREFIX}\n{frame}\n{text}", at=milestone, exit_code=_SELF_KILL_EXIT)

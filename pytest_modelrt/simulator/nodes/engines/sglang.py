@@ -75,7 +75,7 @@ class _Run:
         if arguments.rank == 0:
             self._state.ready = True
         await self._state.died.wait()
-        return await self._die(self._crash or Crash(log=_UNKNOWN_DEATH, at="ready"))
+        return await self._die(self._crash or Crash(log=_UNKNOWN_DEATH, at="ready", exit_code=0))
 
     async def _reach(self, milestone: str, repo: HubRepo) -> None:
         follower = self._state.arguments.rank > 0

@@ -210,3 +210,16 @@ def test_the_timeline_of_a_scenario_reaches_events_status_and_logs(tmp_path: Pat
         seen = cluster.until(lambda: cluster.get("pod", "t-1")["status"].get("nominatedNodeName"), "the patch")
         assert seen == "gpu-node-09"
         assert "Xid" not in cluster.kubectl("logs", "u-1")
+
+
+def test_pods_of_a_lost_node_are_evicted_and_end_when_it_comes_back(tmp_path: Path) -> None:
+    scenario = scenario_of("nodes: [{match: gpu-node-01, at: 150, lost: true, lasts: 450}]", tmp_path)
+    with hall(tmp_path, scenario, nodes=1) as cluster:
+        cluster.apply(pod("stranded", gpus=1))
+        cluster.kubectl("wait", "pod/stranded", READY, "--timeout=60s")
+        cluster.until(lambda: cluster.events("stranded", "NodeNotReady"), "NodeNotReady")
+        assert cluster.get("pod", "stranded")["status"]["phase"] == "Running"
+        cluster.until(lambda: cluster.events("stranded", "TaintManagerEviction"), "eviction")
+        assert "Terminating" in cluster.kubectl("get", "pod", "stranded")
+        cluster.kubectl("wait", "pod/stranded", "--for=delete", "--timeout=60s")
+        assert [entry["action"] for entry in read_ledger(cluster.ledger)] == ["bind", "release"]
