@@ -18,7 +18,7 @@ def register(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("report", help="render the pages of a run again", description=__doc__)
     parser.add_argument("--run", metavar="ID", help="run to render, a unique beginning is enough (the latest)")
-    parser.add_argument("--format", choices=FORMATS, default="md", help="md rewrites all pages; the others print one document (md)")
+    parser.add_argument("--format", choices=FORMATS, default="md", help="md rewrites all pages, others print (md)")
     parser.add_argument("--reports", type=Path, metavar="DIR", help="reports directory (campaign.yaml's, else reports)")
     parser.add_argument("--config", type=Path, default=Path("config"), metavar="DIR", help="config tree (config)")
     parser.add_argument("--output", type=Path, metavar="FILE", help="write there instead of to the terminal")

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.files import atomic_write, write_if_changed
 from pytest_modelrt.journal.model import RunInfo
 from pytest_modelrt.journal.reader import JournalReader
@@ -19,6 +20,10 @@ from pytest_modelrt.reporting.models import Model, models_of
 
 HTML = "index.html"
 OTHER_RUNS = 20
+MANY = 1000
+"""Attempts from which on pages are not rendered after every single case."""
+DUTY = 20.0
+"""Then they wait this many times as long as rendering takes."""
 SUMMARY = "test-results-summary.md"
 FAILED = "failed-models.md"
 
@@ -161,10 +166,16 @@ class RunPages:
         self._campaign = campaign
         self._html = HtmlPage(plan, campaign)
         self._others = _other_runs(reports, run_dir)
-        self._first = True
+        self._clock = ScaledClock()
+        self._not_before = 0.0
+        self._waiting: set[str] | None = None
+        """Vendors whose pages wait to be rendered; None: any."""
 
     def update(self) -> list[Path]:
         """Take what is new from the journals into store and pages; returns the files that changed.
+
+        The store is always up to date afterwards. With thousands of cases the pages wait until they cost no more
+        than a twentieth of the time, but never beyond the end of the run.
 
         Raises:
             JournalError: journal, store or lock are in trouble.
@@ -176,12 +187,20 @@ class RunPages:
             return []
         for trace in judged:
             self.store.add(self._result(trace, info))
-        vendors = None if self._first else {trace.case.rpartition("/")[0] for trace in judged}
-        self._first = False
+            if self._waiting is not None:
+                self._waiting.add(trace.case.rpartition("/")[0])
+        started = self._clock.monotonic()
+        if started < self._not_before and not self.reader.view.complete:
+            return []
         changed = write_pages(
-            self._reports, self._plan, self._campaign, self.store, info, changed=vendors, places=self._places
+            self._reports, self._plan, self._campaign, self.store, info, changed=self._waiting, places=self._places
         )
-        return changed + self._write_html(info.run_id)
+        self._waiting = set()
+        changed += self._write_html(info.run_id)
+        cost = self._clock.monotonic() - started
+        if len(self.reader.view.traces) > MANY:
+            self._not_before = self._clock.monotonic() + DUTY * cost
+        return changed
 
     def _write_html(self, run_id: str) -> list[Path]:
         """The page of this run, in its directory and as the entrance of the reports directory."""

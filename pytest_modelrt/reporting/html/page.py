@@ -29,7 +29,7 @@ from pytest_modelrt.reporting.html.numbers import (
     span_text,
     steps,
 )
-from pytest_modelrt.reporting.html.svg import gpu_chart, slot_chart, timeline
+from pytest_modelrt.reporting.html.svg import Timeline, gpu_chart, slot_chart
 
 MANY = 1000
 """Cases from which on only those that did not pass get a section of their own."""
@@ -64,6 +64,7 @@ class HtmlPage:
         self._cases = plan.by_id()
         self._campaign = campaign
         self._judged: dict[str, _Rendered] = {}
+        self._timeline = Timeline()
 
     def render(self, view: RunView, links: Links = ()) -> bytes:
         """The page as it stands; the same bytes for the same events.
@@ -122,7 +123,7 @@ class HtmlPage:
             "rerun": _rerun(verdicts),
             "stages": STAGES,
             "breaker": bool(view.breaker),
-            "timeline": timeline(view, scale, {item.id: item.anchor for item in entries}),
+            "timeline": self._timeline.draw(view, scale, {item.id: item.anchor for item in entries}),
             "gpu_text": _gpu_text(held, self._budget(view), scale),
             "gpu_chart": gpu_chart(held, scale, self._budget(view)),
             "tiers": self._tiers(view, scale),
@@ -144,9 +145,10 @@ class HtmlPage:
         tiers = []
         for number, tier in enumerate(self._campaign.tiers):
             limit = limits.get(tier.name, tier.limit)
-            top = peak(steps(found[tier.name]))
+            stairs = steps(found[tier.name])
+            top = peak(stairs)
             words = f"cases at once: at most {top} of {limit}"
-            chart = slot_chart(found[tier.name], scale, limit, number)
+            chart = slot_chart(stairs, scale, limit, number)
             tiers.append({"name": tier.name, "words": words, "chart": chart, "over": top > limit})
         return tiers
 
@@ -167,7 +169,10 @@ def _headline(verdicts: Any, entries: Sequence[Entry]) -> str:
     if parts:
         return "; ".join(parts)
     open_cases = sum(item.state in ("running", "waiting") for item in entries)
-    return f"Nothing failed so far, {open_cases} to go" if open_cases else "Nothing failed"
+    if open_cases:
+        return f"Nothing failed so far, {open_cases} to go"
+    passed = sum(item.state == "passed" for item in entries)
+    return f"All {passed} passed" if passed == len(entries) else f"Nothing failed, {passed} of {len(entries)} passed"
 
 
 def _facts(view: RunView, scale: Scale, count: int) -> list[str]:
@@ -259,7 +264,8 @@ def _filters(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     for name, title, attribute in wanted:
         counts = Counter(getattr(item, attribute) for item in entries if getattr(item, attribute))
         options = [(value, f"{words.get(value, value)} ({counts[value]})") for value in sorted(counts, key=str.lower)]
-        filters.append({"name": name, "title": title, "options": options})
+        if options:
+            filters.append({"name": name, "title": title, "options": options})
     return filters
 
 

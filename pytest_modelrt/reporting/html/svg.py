@@ -18,21 +18,42 @@ COARSE = 2000
 _STEPS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
 
 
-def timeline(view: RunView, scale: Scale, anchors: Mapping[str, str]) -> Markup:
-    """One lane per worker; a case's stages as bars, its end marked when it did not pass, breaker openings behind."""
-    lanes = sorted({trace.worker for trace in view.traces}, key=_natural)
-    height = 26 + len(lanes) * (LANE + GAP)
-    label = f"Timeline of {len(view.traces)} attempts on {len(lanes)} workers"
-    parts = [_head(height, "timeline", label, role="group")]
-    parts += _breaker_bands(view, scale, height) + _axis(scale, height)
-    tops = {lane: 4 + number * (LANE + GAP) for number, lane in enumerate(lanes)}
-    parts += [
-        f'<text x="{LEFT - 6}" y="{top + 14:.0f}" class="lane">{escape(lane)}</text>' for lane, top in tops.items()
-    ]
-    coarse = len(view.traces) > COARSE
-    for trace in view.traces:
-        parts.append(_bars(trace, scale, tops[trace.worker], anchors.get(trace.case, ""), coarse))
-    return Markup("".join([*parts, "</svg>"]))
+class Timeline:
+    """One lane per worker; a case's stages as bars, its end marked when it did not pass, breaker openings behind.
+
+    Bars are drawn in cluster seconds and stretched by the drawing, so those of judged attempts are drawn only once.
+    """
+
+    def __init__(self) -> None:
+        self._drawn: dict[tuple[int, float], str] = {}
+
+    def draw(self, view: RunView, scale: Scale, anchors: Mapping[str, str]) -> Markup:
+        """The whole drawing."""
+        lanes = sorted({trace.worker for trace in view.traces}, key=_natural)
+        height = 26 + len(lanes) * (LANE + GAP)
+        label = f"Timeline of {len(view.traces)} attempts on {len(lanes)} workers"
+        parts = [_head(height, "timeline", label, role="group"), *_breaker_bands(view, scale, height)]
+        parts += _axis(scale, height)
+        tops = {lane: 4 + number * (LANE + GAP) for number, lane in enumerate(lanes)}
+        parts += [
+            f'<text x="{LEFT - 6}" y="{top + 14:.0f}" class="lane">{escape(lane)}</text>' for lane, top in tops.items()
+        ]
+        parts.append(
+            f'<svg x="{LEFT}" y="0" width="{WIDTH - LEFT - RIGHT}" height="{height:.0f}" '
+            f'viewBox="0 0 {scale.end:.1f} {height:.0f}" preserveAspectRatio="none">'
+        )
+        coarse = len(view.traces) > COARSE
+        for number, trace in enumerate(view.traces):
+            parts.append(self._bars(number, trace, scale, tops[trace.worker], anchors.get(trace.case, ""), coarse))
+        return Markup("".join([*parts, "</svg></svg>"]))
+
+    def _bars(self, number: int, trace: CaseTrace, scale: Scale, top: float, anchor: str, coarse: bool) -> str:
+        if trace.verdict is None:
+            return _bars(trace, scale, top, anchor, coarse)
+        key = (number, -top if coarse else top)
+        if key not in self._drawn:
+            self._drawn[key] = _bars(trace, scale, top, anchor, coarse)
+        return self._drawn[key]
 
 
 def _bars(trace: CaseTrace, scale: Scale, top: float, anchor: str, coarse: bool) -> str:
@@ -44,42 +65,47 @@ def _bars(trace: CaseTrace, scale: Scale, top: float, anchor: str, coarse: bool)
     named = () if coarse else trace.spans
     spans = "".join(f", {span.stage} {span_text(span.seconds)}" for span in named if span.seconds)
     bars = [f'<a href="#{anchor}" tabindex="-1"><title>{escape(said + spans)}</title>']
-    if coarse or not trace.spans:
-        bars.append(_rect(start, end, scale, top, LANE, f"o-{state(trace)}"))
-    for span in () if coarse else trace.spans:
-        bars.append(_rect(scale.at(span.started), scale.at(span.finished), scale, top, LANE, f"s-{span.stage}"))
+    if not named:
+        bars.append(_bar(start, end, top, LANE, f"o-{state(trace)}"))
+    for span in named:
+        bars.append(_bar(scale.at(span.started), scale.at(span.finished), top, LANE, f"s-{span.stage}"))
     if verdict is None or verdict.outcome is not Outcome.PASSED:
-        bars.append(_rect(start, end, scale, top + LANE - 4, 4, f"o-{state(trace)}"))
+        bars.append(_bar(start, end, top + LANE - 4, 4, f"o-{state(trace)}"))
     return "".join([*bars, "</a>"])
+
+
+def _bar(start: float, end: float, top: float, height: float, name: str) -> str:
+    """A bar in cluster seconds, at least one of them wide."""
+    width = max(end - start, 1.0)
+    return f'<rect x="{start:.1f}" y="{top:.0f}" width="{width:.1f}" height="{height:.0f}" class="{name}"/>'
 
 
 def gpu_chart(held: Mapping[str, Sequence[Holding]], scale: Scale, budget: int) -> Markup:
     """GPUs held over time, tiers stacked, against the budget."""
     height, base = 190.0, 160.0
-    everything = steps([item for found in held.values() for item in found])
-    top = max(budget, peak(everything)) or 1
-    label = f"GPUs held over time: at most {peak(everything)} of {budget}"
-    parts = [_head(height, "area", label), *_axis(scale, height)]
     below: list[Holding] = []
-    layers = []
-    for number, found in enumerate(held.values()):
-        below = [*below, *found]
-        layers.append(_area(steps(below), scale, base, (base - 14) / top, f"tier{number}"))
-    parts += reversed(layers)
-    line = base - budget * (base - 14) / top
+    stairs = []
+    for holdings in held.values():
+        below = [*below, *holdings]
+        stairs.append(steps(below))
+    highest = max(map(peak, stairs), default=0)
+    unit = (base - 14) / (max(budget, highest) or 1)
+    label = f"GPUs held over time: at most {highest} of {budget}"
+    parts = [_head(height, "area", label), *_axis(scale, height)]
+    parts += [_area(found, scale, base, unit, f"tier{number}") for number, found in enumerate(stairs)][::-1]
+    line = base - budget * unit
     parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{line:.1f}" y2="{line:.1f}" class="limit"/>')
     parts.append(f'<text x="{LEFT - 6}" y="{line + 4:.1f}" class="lane">{budget}</text>')
     parts.append(f'<text x="{LEFT - 6}" y="{base + 4:.1f}" class="lane">0</text>')
     return Markup("".join([*parts, "</svg>"]))
 
 
-def slot_chart(found: Sequence[Holding], scale: Scale, limit: int, number: int) -> Markup:
+def slot_chart(stairs: Sequence[tuple[float, int]], scale: Scale, limit: int, number: int) -> Markup:
     """Cases of one tier at once, against its limit."""
     width, height, base = 260.0, 64.0, 58.0
-    stairs = steps(found)
-    top = max(limit, peak(stairs)) or 1
-    label = f"Cases at once: at most {peak(stairs)} of {limit}"
-    unit = (base - 10) / top
+    highest = peak(stairs)
+    label = f"Cases at once: at most {highest} of {limit}"
+    unit = (base - 10) / (max(limit, highest) or 1)
     points = _points(stairs, lambda moment: moment / scale.end * width, lambda level: base - level * unit, width)
     line = base - limit * unit
     return Markup(

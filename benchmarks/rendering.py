@@ -1,0 +1,93 @@
+"""What it costs to bring all pages up to date after one more case.
+
+    python -m benchmarks.rendering 157 10000
+
+Prints processor time per update, for a campaign in which all but the last cases are done.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from pytest_modelrt.plan.load import load_campaign, load_plan
+from pytest_modelrt.plan.model import Case, Plan
+from pytest_modelrt.reporting.pages import RunPages
+from tests.selftest.reporting.campaign import Clockwork, some_troubles
+
+CONFIG = Path(__file__).parents[1] / "config"
+MEASURED = 40
+
+
+def cases_of(count: int) -> tuple[Case, ...]:
+    """The plan, repeated under other vendor names until there are enough cases."""
+    plan = load_plan(CONFIG).cases
+    found: list[Case] = []
+    while len(found) < count:
+        lap = len(found) // len(plan)
+        found += [replace(case, vendor=f"{case.vendor}-{lap}" if lap else case.vendor) for case in plan]
+    return tuple(replace(case, index=place + 1) for place, case in enumerate(found[:count]))
+
+
+class Feeder:
+    """Hands a finished campaign's journal lines to another run directory, up to one verdict after the other."""
+
+    def __init__(self, source: Path, target: Path) -> None:
+        self._target = target
+        self._lines = {path.name: path.read_bytes().splitlines(keepends=True) for path in source.glob("events-*")}
+        self._fed = dict.fromkeys(self._lines, 0)
+        self.verdicts = sorted(
+            (line.split(b'"time":"')[1][:24], name, place)
+            for name, lines in self._lines.items()
+            for place, line in enumerate(lines)
+            if b'"kind":"verdict"' in line
+        )
+
+    def feed(self, number: int) -> None:
+        """Append everything of its worker up to the given verdict."""
+        _, name, place = self.verdicts[number]
+        with (self._target / name).open("ab") as file:
+            file.write(b"".join(self._lines[name][self._fed[name] : place + 1]))
+        self._fed[name] = place + 1
+
+
+def measure(count: int, directory: Path) -> tuple[float, list[float]]:
+    """Processor seconds of the first update and of each of the last ones."""
+    plan, campaign = Plan(cases_of(count)), load_campaign(CONFIG)
+    done = Clockwork(directory / "done", plan.cases, some_troubles(plan.cases))
+    done.write()
+    run = Clockwork(directory / "run", plan.cases, {})
+    feeder = Feeder(done.directory, run.directory)
+    for number in range(count - MEASURED):
+        feeder.feed(number)
+    pages = RunPages(directory / "run", plan, campaign, run.directory)
+    started = time.process_time()
+    pages.update()
+    first = time.process_time() - started
+    costs = []
+    for number in range(count - MEASURED, count):
+        feeder.feed(number)
+        started = time.process_time()
+        pages.update()
+        costs.append(time.process_time() - started)
+    return first, costs
+
+
+def main() -> None:
+    """Measure the campaign sizes named on the command line."""
+    for count in map(int, sys.argv[1:] or ["157"]):
+        with tempfile.TemporaryDirectory() as directory:
+            first, costs = measure(count, Path(directory))
+            size = (Path(directory) / "run" / "index.html").stat().st_size
+        print(
+            f"{count} cases: {1000 * sum(costs) / len(costs):.1f} ms per case (median {1000 * median(costs):.1f}, "
+            f"highest {1000 * max(costs):.1f}), first {1000 * first:.0f} ms, page {size / 1e6:.2f} MB"
+        )
+
+
+if __name__ == "__main__":
+    main()
