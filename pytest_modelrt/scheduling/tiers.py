@@ -106,7 +106,7 @@ class TierScheduling:
         """A worker has collected: it is used if it knows the same tests, in whatever order."""
         if sorted(collection) != sorted(self._collection):
             self._unusable.add(node)
-            self._say(f"{node.gateway.id} collected other tests than the first worker: not used")
+            say(self.config, f"{node.gateway.id} collected other tests than the first worker: not used")
             node.shutdown()
             return
         self._announced[node] = list(collection)
@@ -180,11 +180,6 @@ class TierScheduling:
 
         self._quarantine.begin(case, wake)
 
-    def _say(self, text: str) -> None:
-        dsession = self.config.pluginmanager.getplugin("dsession")
-        if dsession is not None:
-            dsession.report_line(f"\n{text}")
-
     def _give_up(self, job: Job, reason: str) -> None:
         for test in job.tests:
             report_error(self.config, test, f"{test} was not run: {reason}")
@@ -203,6 +198,13 @@ class _Starts:
 def winding_up(config: pytest.Config) -> bool:
     """Whether the run is being ended: then workers start nothing that is sent to them now."""
     return bool(getattr(config.pluginmanager.getplugin("dsession"), "shuttingdown", False))
+
+
+def say(config: pytest.Config, text: str) -> None:
+    """One line on the terminal, unless the run is quiet."""
+    dsession = config.pluginmanager.getplugin("dsession")
+    if dsession is not None:
+        dsession.report_line(f"\n{text}")
 
 
 def report_error(config: pytest.Config, nodeid: str, text: str) -> None:

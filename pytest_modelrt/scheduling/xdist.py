@@ -19,7 +19,7 @@ from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.status import SchedulerState
-from pytest_modelrt.scheduling.tiers import Run, TierScheduling
+from pytest_modelrt.scheduling.tiers import Run, TierScheduling, say
 from pytest_modelrt.scheduling.worker import FACTS_KEY, IDLE_KEY
 
 FirstCollection = Callable[[list[str]], None]
@@ -151,9 +151,10 @@ def _stock(config: pytest.Config, log: Any) -> Scheduling:
 
 
 def read_weights(node: WorkerController) -> dict[str, int | str]:
-    """What a worker wrote about its ``gpus`` markers; nothing when it wrote nothing."""
+    """What a worker wrote about its ``gpus`` markers; nothing, and a line about it, when there is no file."""
     path = Path(str(node.workerinput.get(FACTS_KEY, "")))
     if not path.is_file():
+        say(node.config, f"{node.gateway.id} shares no files with this process: its gpus(n) markers are not counted")
         return {}
     weights: dict[str, int | str] = json.loads(path.read_text(encoding="utf-8"))["gpus"]
     return weights

@@ -37,17 +37,22 @@ class Played:
 
     def peaks(self, limits: Limits = LIMITS) -> dict[str, int]:
         """Most holders at once per tier, from what the tests wrote themselves; ``gpus``: most GPUs."""
-        held: dict[str, int] = {}
+        held: set[str] = set()
         peak: dict[str, int] = {}
         for word, *rest in self.ledger:
-            if word not in ("take", "free"):
-                continue
-            gpus = int(rest[0].partition("/m")[2].partition("-")[0])
-            tier = limits.tier_of(gpus)
-            assert tier is not None
-            for name, amount in ((tier.name, 1), ("gpus", gpus)):
-                held[name] = held.get(name, 0) + (amount if word == "take" else -amount)
-                peak[name] = max(peak.get(name, 0), held[name])
+            if word == "free":
+                held.discard(rest[0])  # a worker killed right after its last line is cleaned up once more
+            elif word == "take":
+                assert rest[0] not in held, "one case twice at once"
+                held.add(rest[0])
+            now: dict[str, int] = {}
+            for key in held:
+                gpus = int(key.partition("/m")[2].partition("-")[0])
+                tier = limits.tier_of(gpus)
+                assert tier is not None
+                now[tier.name] = now.get(tier.name, 0) + 1
+                now["gpus"] = now.get("gpus", 0) + gpus
+            peak = {name: max(peak.get(name, 0), now.get(name, 0)) for name in peak | now}
         return peak
 
 

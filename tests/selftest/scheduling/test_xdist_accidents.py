@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.selftest.scheduling.build import TIERS
 from tests.selftest.scheduling.conftest import Start
 
 CRASH = """
@@ -66,6 +67,33 @@ def test_rerun_after_a_crash_waits_for_the_cleanup(pytester: pytest.Pytester, pl
     assert run.passed == 4
     about = [words[0] for words in run.ledger if words[1:] == ["v1/m1-1"]]
     assert about == ["take", "cleanup", "free", "take", "free"]
+
+
+def test_limits_hold_while_workers_are_killed_at_random(pytester: pytest.Pytester, play: Start) -> None:
+    pytester.makeconftest(
+        """
+        import os, random, signal, threading
+        import pytest
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtestloop(session):
+            worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+            if worker and int(worker[2:]) < 8:
+                delay = random.Random(worker).uniform(0.0, 1.0)
+                timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL))
+                timer.daemon = True
+                timer.start()
+        """
+    )
+    pytester.makepyfile("def test_model(deployed): pass")
+
+    run = play("-n", "4", "--max-worker-restart", "20", plan=[[1, 20], [2, 12], [4, 9], [8, 6]], seconds=0.05)
+
+    outcomes = run.result.parseoutcomes()
+    assert outcomes.get("passed", 0) + outcomes.get("failed", 0) >= 47
+    assert set(run.taken()) == {f"v{n % 2}/m{g}-{n}" for g, c in ((1, 20), (2, 12), (4, 9), (8, 6)) for n in range(c)}
+    peaks = run.peaks()
+    assert all(peaks[tier.name] <= tier.limit for tier in TIERS)
+    run.result.stdout.fnmatch_lines(["*node down*", "never started: 0"])
 
 
 def test_no_replacement_when_restarting_is_off(pytester: pytest.Pytester, play: Start) -> None:

@@ -124,9 +124,9 @@ def test_marker_gives_a_test_its_gpus(pytester: pytest.Pytester, play: Start) ->
         @pytest.mark.gpus(8)
         @pytest.mark.parametrize("number", range(4))
         def test_big(number):
-            note("take", "x/m8-big")
+            note("take", f"x/m8-{number}")
             threading.Event().wait(0.05)
-            note("free", "x/m8-big")
+            note("free", f"x/m8-{number}")
 
         @pytest.mark.gpus("two")
         def test_wrong(): pass
