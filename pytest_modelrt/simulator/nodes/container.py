@@ -22,6 +22,7 @@ from pytest_modelrt.simulator.nodes.surroundings import Surroundings
 log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 10.0, 300.0
+_CONFIG_RETRY_SECONDS = 10.0
 _HEALTHY_SECONDS = 600.0
 """A run that lasted this long makes the next back-off start over."""
 
@@ -96,7 +97,9 @@ class Container:
                 reason = rule.reason if rule else "CreateContainerConfigError"
                 self._set(waiting={"reason": reason, "message": str(error)})
                 await self._event("Warning", "Failed", f"Error: {error}")
-                await self._around.clock.asleep(10)
+            except (ApiStatusError, aiohttp.ClientError, TimeoutError) as error:
+                log.debug("environment of %s not resolved yet: %s", self.name, error)
+            await self._around.clock.asleep(_CONFIG_RETRY_SECONDS)
 
     async def _have_image(self) -> None:
         image, images = self.spec.get("image", ""), self._around.images

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 _LEASE_NAMESPACE = "kube-node-lease"
 _HEARTBEAT_SECONDS = 10.0
 """Real seconds: whoever watches leases watches the wall clock."""
+_RETRY_SECONDS = 10.0
 _UNREACHABLE = "node.kubernetes.io/unreachable"
 _PRESSURE = "node.kubernetes.io/disk-pressure"
 _KUBELET_VERSION = "v1.34.1"
@@ -130,13 +132,25 @@ class Machines:
         if rule.lost:
             self._silent.add(name)
             self._loss.lost(name, group)
-        await self._apply(name, rule)
+        await self._insist(lambda: self._apply(name, rule))
         if rule.lasts is not None:
             await self._clock.asleep(rule.lasts)
             self._silent.discard(name)
             self._loss.found(name)
-            await self._client.patch(NODES, name, {"spec": {"unschedulable": None, "taints": None}})
-            await self._client.patch_status(NODES, name, {"conditions": _conditions(), **self._gpus(0)})
+            await self._insist(lambda: self._heal(name))
+
+    async def _insist(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a write until the API takes it."""
+        while True:
+            try:
+                return await write()
+            except (ApiStatusError, aiohttp.ClientError, TimeoutError) as error:
+                log.warning("node not updated, trying again: %s", error)
+                await self._clock.asleep(_RETRY_SECONDS)
+
+    async def _heal(self, name: str) -> None:
+        await self._client.patch(NODES, name, {"spec": {"unschedulable": None, "taints": None}})
+        await self._client.patch_status(NODES, name, {"conditions": _conditions(), **self._gpus(0)})
 
     async def _apply(self, name: str, rule: NodeRule) -> None:
         spec: Object = {"unschedulable": True} if rule.cordoned else {}
