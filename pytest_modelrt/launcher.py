@@ -42,6 +42,10 @@ class SimulatorOptions:
     gpus_per_node: int | None = None
     profile: str | None = None
     """Release of the platform to behave like."""
+    apiserver: Path | None = None
+    """Kubeconfig of an API server to use instead of an own one."""
+    without: Sequence[str] = ()
+    """Workload controllers to leave out, by plural, because that API server has them."""
 
     def arguments(self) -> list[str]:
         """Command line words for the simulator."""
@@ -53,6 +57,8 @@ class SimulatorOptions:
             "--nodes": self.nodes,
             "--gpus-per-node": self.gpus_per_node,
             "--profile": self.profile,
+            "--apiserver": self.apiserver,
+            "--without": ",".join(self.without) or None,
         }
         for option, value in named.items():
             if value is not None:
@@ -132,9 +138,10 @@ def start(
     nodes: int | None = None,
     gpus_per_node: int | None = None,
     profile: str | None = None,
+    apiserver: Path | None = None,
 ) -> SimulatorProcess:
     """Start a simulator that lives in ``directory`` and ends with this process; does not wait until it is ready."""
-    options = SimulatorOptions(speed, seed, config_dir, scenario, nodes, gpus_per_node, profile)
+    options = SimulatorOptions(speed, seed, config_dir, scenario, nodes, gpus_per_node, profile, apiserver)
     alive_reader, alive_writer = os.pipe()
     try:
         process, ready_reader = _spawn(

@@ -29,6 +29,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     up.add_argument("--nodes", type=int, help="count of GPU nodes (default: 14)")
     up.add_argument("--config", type=Path, help="config tree (default: ./config, if there is one)")
     up.add_argument("--profile", help="release of the platform to behave like (default: v0.1.5)")
+    up.add_argument("--apiserver", type=Path, metavar="KUBECONFIG", help="use this API server instead of an own one")
+    up.add_argument(
+        "--without", default="", help="workload controllers that API server has, by plural, comma separated"
+    )
     up.set_defaults(handler=_up)
     actions.add_parser("status", help="nodes, GPUs held, speed, scenario").set_defaults(handler=_status)
     actions.add_parser("down", help="stop it and remove its directory").set_defaults(handler=_down)
@@ -61,6 +65,8 @@ def _up(arguments: argparse.Namespace) -> int:
             scenario=_scenario(arguments.scenario),
             nodes=arguments.nodes,
             profile=arguments.profile,
+            apiserver=arguments.apiserver.resolve() if arguments.apiserver else None,
+            without=tuple(filter(None, arguments.without.split(","))),
         )
         try:
             launcher.start_detached(directory, options)

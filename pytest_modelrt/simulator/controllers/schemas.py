@@ -20,7 +20,11 @@ import yaml
 
 Schema = dict[str, Any]
 
-FILES = ("ome", "leaderworkerset", "gateway")
+PLATFORM_FILES: Mapping[str, tuple[str, ...]] = {
+    "ome": ("ome", "leaderworkerset", "gateway"),
+    "kserve": ("gateway", "kserve", "kuadrant"),
+}
+"""Files per platform."""
 
 _SCALARS: Mapping[str, Schema] = {
     "string": {"type": "string"},
@@ -39,15 +43,17 @@ _EXPRESSION = re.compile(
 
 
 @cache
-def crds() -> tuple[dict[str, Any], ...]:
-    """All definitions this simulator installs, ready to be created. Shared: treat as read-only."""
-    return tuple(definition for name in FILES for definition in _definitions(name))
+def crds(platforms: tuple[str, ...] = tuple(PLATFORM_FILES)) -> tuple[dict[str, Any], ...]:
+    """All definitions these platforms install, ready to be created. Shared: treat as read-only."""
+    files_wanted = dict.fromkeys(name for platform in platforms for name in PLATFORM_FILES[platform])
+    return tuple(definition for name in files_wanted for definition in _definitions(name))
 
 
 def _definitions(name: str) -> list[dict[str, Any]]:
     document = _read(name)
     library = _Library({**_read("pod"), **document["types"]})
-    return [_definition(document["group"], document["version"], kind, library) for kind in document["kinds"]]
+    group, version = document["group"], document["version"]
+    return [_definition(group, kind.get("version", version), kind, library) for kind in document["kinds"]]
 
 
 def _read(name: str) -> dict[str, Any]:
@@ -81,12 +87,16 @@ def _definition(group: str, version: str, kind: Mapping[str, Any], library: _Lib
     }
 
 
-def _column(text: str) -> dict[str, str]:
+def _column(text: str) -> dict[str, Any]:
+    """``name=path``, ``name=path:type``, ``name=path:type:priority``; priority 1 and more shows with -o wide only."""
     name, _, rest = text.partition("=")
+    priority = 0
+    if rest[-2:-1] == ":" and rest[-1].isdigit():
+        rest, priority = rest[:-2], int(rest[-1])
     path, colon, kind = rest.rpartition(":")
     if not colon or kind not in ("boolean", "integer", "date", "string"):
         path, kind = rest, "string"
-    return {"name": name, "jsonPath": path, "type": kind}
+    return {"name": name, "jsonPath": path, "type": kind, **({"priority": priority} if priority else {})}
 
 
 class _Library:

@@ -136,6 +136,7 @@ class Component:
         spec.setdefault("terminationGracePeriodSeconds", 30)
         for container in spec["containers"]:
             container.setdefault("imagePullPolicy", "IfNotPresent")
+            _write_quantities(container)
         if self.setting.model is not None:
             self._bind_model(spec, workers)
         return merge_specs(None, spec)
@@ -191,6 +192,16 @@ def _probe_first_port(container: dict[str, Any]) -> None:
             "periodSeconds": 10,
             "successThreshold": 1,
             "failureThreshold": 3,
+        }
+
+
+def _write_quantities(container: dict[str, Any]) -> None:
+    """Amounts are texts on the wire, however their author wrote them."""
+    resources = container.get("resources")
+    if resources:
+        container["resources"] = {
+            part: {name: str(amount) for name, amount in amounts.items()} if part in ("limits", "requests") else amounts
+            for part, amounts in resources.items()
         }
 
 

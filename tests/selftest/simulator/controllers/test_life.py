@@ -55,7 +55,7 @@ def deploy(kubectl: Kubectl, model: Path, runtime: Path, service: Path) -> str:
 
 
 def remove(kubectl: Kubectl, runtime: Path, name: str) -> None:
-    kubectl("delete", "isvc", name, "-n", name, "--timeout=60s")
+    kubectl("delete", "isvc", name, "-n", name, "--timeout=60s", "--ignore-not-found")
     kubectl("wait", "pods", "--all", "--for=delete", "--timeout=60s", "-n", name)
     kubectl("delete", "namespace", name, "--timeout=60s")
     kubectl("delete", "-f", str(runtime), "--timeout=60s")
@@ -183,6 +183,32 @@ def _agents(kubectl: Kubectl) -> list[dict[str, Any]]:
     selector = "app.kubernetes.io/component=ome-model-agent-daemonset"
     pods: list[dict[str, Any]] = kubectl.get("pods", "-n", "ome", "-l", selector)["items"]
     return pods
+
+
+def test_model_deleted_before_its_service_wedges_both_until_it_is_back(kubectl: Kubectl) -> None:
+    model, runtime, service = files(QWEN)
+    name = deploy(kubectl, model, runtime, service)
+    kubectl("delete", "clusterbasemodel", name, "--timeout=60s")
+    kubectl("delete", "isvc", name, "-n", name, "--wait=false")
+    kubectl.wait(f"isvc/{name}", "jsonpath={.metadata.deletionTimestamp}", "-n", name)
+    log = kubectl("logs", "-n", "ome", "deployment/ome-controller-manager", "--tail=-1")
+    assert f'referenced model \\"{name}\\" not found in namespace' in log
+    assert kubectl.get("isvc", name, "-n", name)["metadata"]["finalizers"] == ["inferenceservice.finalizers"]
+    kubectl("apply", "-f", str(model))
+    kubectl.wait(f"isvc/{name}", "delete", "-n", name)
+    remove(kubectl, runtime, name)
+
+
+def test_without_its_manager_the_platform_refuses_services(kubectl: Kubectl) -> None:
+    manager = "deployment/ome-controller-manager"
+    kubectl("scale", manager, "-n", "ome", "--replicas=0")
+    kubectl("wait", "pods", "-n", "ome", "-l", "control-plane=ome-controller-manager", "--for=delete", "--timeout=60s")
+    done = kubectl.run("apply", "-n", "default", "-f", str(files(QWEN)[1]))
+    assert 'failed calling webhook "clusterservingruntime.ome-webhook-server.validator"' in done.stderr
+    assert "no endpoints available for service" in done.stderr
+    kubectl("scale", manager, "-n", "ome", "--replicas=1")
+    kubectl.wait(manager, "condition=Available", "-n", "ome")
+    kubectl("apply", "--dry-run=server", "-f", str(files(QWEN)[1]))
 
 
 @pytest.mark.parametrize("kind", ["clusterbasemodels", "clusterservingruntimes", "inferenceservices"])
