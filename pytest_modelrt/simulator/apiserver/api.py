@@ -135,7 +135,7 @@ class Api:
             lambda _old: body,
             options,
             subresource=sub,
-            replace=not sub,
+            replace=True,
         )
         return self._written(request, target.resource, snapshot, options, 200)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from pytest_modelrt.simulator.apiserver import jsonpath
@@ -225,11 +226,15 @@ class CrdController:
             self._redefault(crd)
             rules = count_rules(spec)
             if rules:
-                log.info("%s: %d CEL validation rules are stored but not evaluated", name, rules)
+                log.warning("%s: %d CEL validation rules are stored but not evaluated", name, rules)
         if crd["metadata"].get("deletionTimestamp"):
             storage = (spec["group"], spec["names"]["plural"])
             if storage not in self._terminating:
                 self._terminating[storage] = name
+                for resource in resources_of(crd):
+                    # No new instances, or emptying it would never end.
+                    verbs = tuple(verb for verb in ALL_VERBS if verb != "create")
+                    self._catalog.add(replace(resource, verbs=verbs))
                 self._later(self._empty(crd))
 
     def _redefault(self, crd: JSON) -> None:

@@ -18,6 +18,7 @@ from pytest_modelrt.simulator.apiserver.fieldset import with_metadata
 from pytest_modelrt.simulator.apiserver.managed import Manager
 from pytest_modelrt.simulator.apiserver.pipeline import WriteOptions
 from pytest_modelrt.simulator.apiserver.resources import Resource
+from pytest_modelrt.simulator.apiserver.schema.shape import prune
 from pytest_modelrt.simulator.apiserver.store import Snapshot
 from pytest_modelrt.simulator.apiserver.strategic import strategic_patch
 from pytest_modelrt.simulator.apiserver.values import JSON, copy
@@ -147,8 +148,8 @@ def _check_schema(config: JSON, resource: Resource, namespace: str, name: str) -
 
 
 def _resettable(config: JSON, resource: Resource, subresource: str) -> JSON:
-    """The part of a configuration this path may set: status on ``/status``, everything else elsewhere."""
-    config = copy(config)
+    """A configuration in stored form, only what this path may set: status on ``/status``, the rest elsewhere."""
+    config = prune(config, resource.schema, "", [], header=True) if resource.schema else copy(config)
     if subresource == "status":
         kept: JSON = {key: config[key] for key in ("apiVersion", "kind", "status") if key in config}
         meta = config.get("metadata") or {}

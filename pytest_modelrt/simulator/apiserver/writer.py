@@ -79,6 +79,9 @@ class Writer:
             raise already_exists(resource, name)
         if options.dry_run:
             return Snapshot(key, obj, 0)
+        if resource.namespaced:
+            # Admission may have taken a while: the namespace must still be there.
+            self._check_namespace(resource, namespace, name)
         return self.store.put(resource.storage, key, obj, None)
 
     def _check_namespace(self, resource: Resource, namespace: str, name: str) -> None:

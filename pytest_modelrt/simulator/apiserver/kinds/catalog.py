@@ -56,16 +56,36 @@ _POD_SUBRESOURCES = (
     Subresource("ephemeralcontainers"),
 )
 _NO_COLLECTION = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
+_CREATE = ("create",)
+_ANY_METHOD = ("create", "delete", "get", "patch", "update")
+_RBAC = "rbac.authorization.k8s.io/v1"
+
+_PLAIN = Strategy()
+_COUNTED = Strategy(generation=True)
 _OWNED = Strategy(generation=True, on_create=pods.no_status)
+_ANSWERING = Strategy(answers_deleted_object=True)
 
 
-def _workload(default: Any = pods.template_defaults, created: Any = pods.no_status, validate: Any = None) -> Strategy:
-    rule = validate or pods.validate_workload
-    return Strategy(default=default, on_create=created, validate=rule, generation=True)
+def _kind(
+    api_version: str,
+    plural: str,
+    kind: str,
+    strategy: Strategy = _PLAIN,
+    *subresources: Subresource,
+    short: str = "",
+    cluster: bool = False,
+    everyday: bool = False,
+    **more: Any,
+) -> Resource:
+    """One resource; ``everyday`` puts it into the category ``all``, ``short`` holds short names."""
+    group, _, version = api_version.rpartition("/")
+    categories = ("all",) if everyday else ()
+    more = {"categories": categories, "short_names": tuple(short.split()), **more}
+    return Resource(group, version, plural, kind, not cluster, strategy=strategy, subresources=subresources, **more)
 
 
-def _core() -> Iterator[Resource]:
-    namespaces = Strategy(
+def _namespaces_and_nodes() -> Iterator[Resource]:
+    namespace = Strategy(
         core.namespace_defaults,
         core.namespace_created,
         carry=core.namespace_carry,
@@ -73,17 +93,18 @@ def _core() -> Iterator[Resource]:
         field_labels={"status.phase": ("status", "phase")},
     )
     finalize = Subresource("finalize", ("update",))
-    yield Resource(
-        "",
-        "v1",
-        "namespaces",
-        "Namespace",
-        False,
-        short_names=("ns",),
-        verbs=_NO_COLLECTION,
-        strategy=namespaces,
-        subresources=(finalize, STATUS),
+    yield _kind(
+        "v1", "namespaces", "Namespace", namespace, finalize, STATUS, short="ns", cluster=True, verbs=_NO_COLLECTION
     )
+    node = Strategy(
+        keeps_status_on_create=True,
+        field_labels={"spec.unschedulable": ("spec", "unschedulable")},
+        field_defaults={"spec.unschedulable": "false"},
+    )
+    yield _kind("v1", "nodes", "Node", node, STATUS, short="no", cluster=True)
+
+
+def _pods_and_services() -> Iterator[Resource]:
     pod = Strategy(
         pods.pod_defaults,
         pods.pod_created,
@@ -94,9 +115,7 @@ def _core() -> Iterator[Resource]:
         field_labels=_POD_FIELDS,
         field_defaults={"spec.hostNetwork": "false"},
     )
-    yield Resource(
-        "", "v1", "pods", "Pod", short_names=("po",), categories=("all",), strategy=pod, subresources=_POD_SUBRESOURCES
-    )
+    yield _kind("v1", "pods", "Pod", pod, *_POD_SUBRESOURCES, short="po", everyday=True)
     rules = core.ServiceRules()
     service = Strategy(
         rules.default,
@@ -106,188 +125,96 @@ def _core() -> Iterator[Resource]:
         carry=rules.carry,
         field_labels={"spec.clusterIP": ("spec", "clusterIP"), "spec.type": ("spec", "type")},
     )
-    proxy = Subresource("proxy", ("create", "delete", "get", "patch", "update"), "ServiceProxyOptions", "", "v1")
-    yield Resource(
-        "",
-        "v1",
-        "services",
-        "Service",
-        short_names=("svc",),
-        categories=("all",),
-        strategy=service,
-        subresources=(STATUS, proxy),
-    )
-    yield Resource("", "v1", "endpoints", "Endpoints", singular="endpoints", short_names=("ep",))
-    event = Strategy(validate=core.event_namespace, field_labels=_EVENT_FIELDS)
-    yield Resource("", "v1", "events", "Event", short_names=("ev",), strategy=event)
+    proxy = Subresource("proxy", _ANY_METHOD, "ServiceProxyOptions", "", "v1")
+    yield _kind("v1", "services", "Service", service, STATUS, proxy, short="svc", everyday=True)
+    yield _kind("v1", "endpoints", "Endpoints", short="ep", singular="endpoints")
+    yield _kind("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", _COUNTED)
+
+
+def _configuration() -> Iterator[Resource]:
     config = Strategy(validate=core.validate_config_map)
-    yield Resource("", "v1", "configmaps", "ConfigMap", short_names=("cm",), strategy=config)
+    yield _kind("v1", "configmaps", "ConfigMap", config, short="cm")
     secret = Strategy(core.secret_defaults, validate=core.validate_secret, field_labels={"type": ("type",)})
-    yield Resource("", "v1", "secrets", "Secret", strategy=secret)
-    token = Subresource("token", ("create",), "TokenRequest", "authentication.k8s.io", "v1")
-    account = Strategy(answers_deleted_object=True)
-    yield Resource(
-        "", "v1", "serviceaccounts", "ServiceAccount", short_names=("sa",), strategy=account, subresources=(token,)
-    )
-    node = Strategy(
-        keeps_status_on_create=True,
-        field_labels={"spec.unschedulable": ("spec", "unschedulable")},
-        field_defaults={"spec.unschedulable": "false"},
-    )
-    yield Resource("", "v1", "nodes", "Node", False, short_names=("no",), strategy=node, subresources=(STATUS,))
+    yield _kind("v1", "secrets", "Secret", secret)
+    token = Subresource("token", _CREATE, "TokenRequest", "authentication.k8s.io", "v1")
+    yield _kind("v1", "serviceaccounts", "ServiceAccount", _ANSWERING, token, short="sa")
     claim = Strategy(core.volume_claim_defaults, core.volume_claim_created, answers_deleted_object=True)
-    yield Resource(
-        "",
-        "v1",
-        "persistentvolumeclaims",
-        "PersistentVolumeClaim",
-        short_names=("pvc",),
-        strategy=claim,
-        subresources=(STATUS,),
-    )
-    answers = Strategy(answers_deleted_object=True)
-    yield Resource(
-        "",
-        "v1",
-        "persistentvolumes",
-        "PersistentVolume",
-        False,
-        short_names=("pv",),
-        strategy=answers,
-        subresources=(STATUS,),
-    )
-    yield Resource(
-        "", "v1", "resourcequotas", "ResourceQuota", short_names=("quota",), strategy=answers, subresources=(STATUS,)
-    )
-    yield Resource("", "v1", "limitranges", "LimitRange", short_names=("limits",))
-    yield Resource(
-        "",
-        "v1",
-        "replicationcontrollers",
-        "ReplicationController",
-        short_names=("rc",),
-        categories=("all",),
-        strategy=_OWNED,
-        subresources=(STATUS,),
-    )
+    yield _kind("v1", "persistentvolumeclaims", "PersistentVolumeClaim", claim, STATUS, short="pvc")
+    yield _kind("v1", "persistentvolumes", "PersistentVolume", _ANSWERING, STATUS, short="pv", cluster=True)
+    yield _kind("v1", "resourcequotas", "ResourceQuota", _ANSWERING, STATUS, short="quota")
+    yield _kind("v1", "limitranges", "LimitRange", short="limits")
+    yield _kind("storage.k8s.io/v1", "storageclasses", "StorageClass", _ANSWERING, short="sc", cluster=True)
+    yield _kind("coordination.k8s.io/v1", "leases", "Lease")
+    yield _kind("scheduling.k8s.io/v1", "priorityclasses", "PriorityClass", short="pc", cluster=True)
+    yield _kind("node.k8s.io/v1", "runtimeclasses", "RuntimeClass", cluster=True)
+
+
+def _events() -> Iterator[Resource]:
+    plain = Strategy(validate=core.event_namespace, field_labels=_EVENT_FIELDS)
+    yield _kind("v1", "events", "Event", plain, short="ev")
+    modern = replace(plain, convert_in=core.event_in, convert_out=core.event_out)
+    yield _kind("events.k8s.io/v1", "events", "Event", modern, short="ev", storage_of=("", "events"))
+
+
+def _workload(default: Any = pods.template_defaults) -> Strategy:
+    return Strategy(default=default, on_create=pods.no_status, validate=pods.validate_workload, generation=True)
 
 
 def _workloads() -> Iterator[Resource]:
-    def apps(plural: str, kind: str, short: str, strategy: Strategy, *more: Subresource) -> Resource:
-        return Resource(
-            "apps",
-            "v1",
-            plural,
-            kind,
-            short_names=(short,),
-            categories=("all",),
-            strategy=strategy,
-            subresources=(*more, STATUS),
-            scale_paths=_REPLICAS if more else None,
-        )
-
-    yield apps("deployments", "Deployment", "deploy", _workload(pods.deployment_defaults), SCALE)
-    yield apps("replicasets", "ReplicaSet", "rs", _workload(), SCALE)
-    yield apps("statefulsets", "StatefulSet", "sts", _workload(), SCALE)
-    yield apps("daemonsets", "DaemonSet", "ds", _workload())
-    yield Resource("apps", "v1", "controllerrevisions", "ControllerRevision")
-    job = _workload(pods.job_defaults, pods.job_created, pods.validate_job)
-    yield Resource("batch", "v1", "jobs", "Job", categories=("all",), strategy=job, subresources=(STATUS,))
-    yield Resource(
-        "batch",
-        "v1",
-        "cronjobs",
-        "CronJob",
-        short_names=("cj",),
-        categories=("all",),
-        strategy=_OWNED,
-        subresources=(STATUS,),
-    )
-    yield Resource(
-        "autoscaling",
-        "v2",
-        "horizontalpodautoscalers",
-        "HorizontalPodAutoscaler",
-        short_names=("hpa",),
-        categories=("all",),
-        strategy=Strategy(on_create=pods.no_status),
-        subresources=(STATUS,),
-    )
+    scaled: dict[str, Any] = {"everyday": True, "scale_paths": _REPLICAS}
+    deployment = _workload(pods.deployment_defaults)
+    yield _kind("apps/v1", "deployments", "Deployment", deployment, SCALE, STATUS, short="deploy", **scaled)
+    yield _kind("apps/v1", "replicasets", "ReplicaSet", _workload(), SCALE, STATUS, short="rs", **scaled)
+    yield _kind("apps/v1", "statefulsets", "StatefulSet", _workload(), SCALE, STATUS, short="sts", **scaled)
+    yield _kind("apps/v1", "daemonsets", "DaemonSet", _workload(), STATUS, short="ds", everyday=True)
+    yield _kind("apps/v1", "controllerrevisions", "ControllerRevision")
+    job = Strategy(pods.job_defaults, pods.job_created, pods.validate_job, generation=True)
+    yield _kind("batch/v1", "jobs", "Job", job, STATUS, everyday=True)
+    yield _kind("batch/v1", "cronjobs", "CronJob", _OWNED, STATUS, short="cj", everyday=True)
+    yield _kind("v1", "replicationcontrollers", "ReplicationController", _OWNED, STATUS, short="rc", everyday=True)
+    autoscaler = Strategy(on_create=pods.no_status)
+    yield _kind(
+        "autoscaling/v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", autoscaler, STATUS, short="hpa",
+        everyday=True,
+    )  # fmt: skip
     budget = Strategy(on_create=core.budget_created, generation=True)
-    yield Resource(
-        "policy",
-        "v1",
-        "poddisruptionbudgets",
-        "PodDisruptionBudget",
-        short_names=("pdb",),
-        strategy=budget,
-        subresources=(STATUS,),
-    )
+    yield _kind("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", budget, STATUS, short="pdb")
 
 
 def _policy() -> Iterator[Resource]:
-    rbac = "rbac.authorization.k8s.io"
     binding = Strategy(core.binding_defaults, validate=core.immutable("roleRef"))
-    yield Resource(rbac, "v1", "roles", "Role")
-    yield Resource(rbac, "v1", "rolebindings", "RoleBinding", strategy=binding)
-    yield Resource(rbac, "v1", "clusterroles", "ClusterRole", False)
-    yield Resource(rbac, "v1", "clusterrolebindings", "ClusterRoleBinding", False, strategy=binding)
-    create = ("create",)
-    authorization, authentication = "authorization.k8s.io", "authentication.k8s.io"
-    yield Resource(authorization, "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", False, verbs=create)
-    yield Resource(authorization, "v1", "selfsubjectrulesreviews", "SelfSubjectRulesReview", False, verbs=create)
-    yield Resource(authorization, "v1", "subjectaccessreviews", "SubjectAccessReview", False, verbs=create)
-    yield Resource(authorization, "v1", "localsubjectaccessreviews", "LocalSubjectAccessReview", verbs=create)
-    yield Resource(authentication, "v1", "tokenreviews", "TokenReview", False, verbs=create)
-    yield Resource(authentication, "v1", "selfsubjectreviews", "SelfSubjectReview", False, verbs=create)
+    yield _kind(_RBAC, "roles", "Role")
+    yield _kind(_RBAC, "rolebindings", "RoleBinding", binding)
+    yield _kind(_RBAC, "clusterroles", "ClusterRole", cluster=True)
+    yield _kind(_RBAC, "clusterrolebindings", "ClusterRoleBinding", binding, cluster=True)
+    authorization, authentication = "authorization.k8s.io/v1", "authentication.k8s.io/v1"
+    for kind in ("SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessReview"):
+        yield _kind(authorization, kind.lower() + "s", kind, cluster=True, verbs=_CREATE)
+    yield _kind(authorization, "localsubjectaccessreviews", "LocalSubjectAccessReview", verbs=_CREATE)
+    for kind in ("TokenReview", "SelfSubjectReview"):
+        yield _kind(authentication, kind.lower() + "s", kind, cluster=True, verbs=_CREATE)
+    yield _kind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", _COUNTED, short="netpol")
+    yield _kind("networking.k8s.io/v1", "ingresses", "Ingress", _OWNED, STATUS, short="ing")
+    yield _kind("networking.k8s.io/v1", "ingressclasses", "IngressClass", cluster=True)
 
 
-def _others() -> Iterator[Resource]:
-    yield Resource("coordination.k8s.io", "v1", "leases", "Lease")
-    yield Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", strategy=Strategy(generation=True))
-    event = Strategy(
-        validate=core.event_namespace, field_labels=_EVENT_FIELDS, convert_in=core.event_in, convert_out=core.event_out
-    )
-    yield Resource(
-        "events.k8s.io", "v1", "events", "Event", short_names=("ev",), strategy=event, storage_of=("", "events")
-    )
-    networking = "networking.k8s.io"
-    yield Resource(
-        networking,
-        "v1",
-        "networkpolicies",
-        "NetworkPolicy",
-        short_names=("netpol",),
-        strategy=Strategy(generation=True),
-    )
-    yield Resource(
-        networking, "v1", "ingresses", "Ingress", short_names=("ing",), strategy=_OWNED, subresources=(STATUS,)
-    )
-    yield Resource(networking, "v1", "ingressclasses", "IngressClass", False)
-    answers = Strategy(answers_deleted_object=True)
-    yield Resource(
-        "storage.k8s.io", "v1", "storageclasses", "StorageClass", False, short_names=("sc",), strategy=answers
-    )
-    yield Resource("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", False, short_names=("pc",))
-    yield Resource("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", False)
-    yield Resource(
-        "apiextensions.k8s.io",
-        "v1",
-        "customresourcedefinitions",
-        "CustomResourceDefinition",
-        False,
-        short_names=("crd", "crds"),
-        categories=("api-extensions",),
-        strategy=crds.strategy(),
-        subresources=(STATUS,),
-    )
+def _extensions() -> Iterator[Resource]:
+    yield _kind(
+        "apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", crds.strategy(), STATUS,
+        short="crd crds", cluster=True, categories=("api-extensions",),
+    )  # fmt: skip
+
+
+_SOURCES = (
+    _namespaces_and_nodes, _pods_and_services, _configuration, _events, _workloads, _policy, _extensions,
+)  # fmt: skip
 
 
 def builtin_resources() -> Iterator[Resource]:
     """Every built-in resource, with schema and columns."""
     schemas = types()
     columns = {**COLUMNS, **WORKLOAD_COLUMNS}
-    for source in (_core, _workloads, _policy, _others):
+    for source in _SOURCES:
         for resource in source():
             known = columns.get(resource.kind, (NAME, AGE))
             yield replace(resource, schema=schemas.get(resource.kind, {}), columns=known)

@@ -10,6 +10,7 @@ from pytest_modelrt.simulator.apiserver.errors import Cause, go_quote, not_suppo
 from pytest_modelrt.simulator.apiserver.values import JSON, encode
 
 _INT_OR_STRING = "x-kubernetes-int-or-string"
+_LOGIC = frozenset({"allOf", "anyOf", "oneOf", "not"})
 
 
 def validate(value: Any, schema: JSON, path: str = "") -> list[Cause]:
@@ -33,13 +34,18 @@ def _type_name(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
+_PYTHON_TYPES: dict[str, type] = {"string": str, "object": dict, "array": list, "boolean": bool}
+
+
 def _is_type(value: Any, wanted: str) -> bool:
-    found = _type_name(value)
-    if wanted == "number":
-        return found in ("integer", "number")
+    known = _PYTHON_TYPES.get(wanted)
+    if known is not None:
+        return isinstance(value, known)
+    if isinstance(value, bool):
+        return False
     if wanted == "integer" and isinstance(value, float):
         return value.is_integer()
-    return found == wanted
+    return isinstance(value, int | float)
 
 
 def _invalid(causes: list[Cause], path: str, value: Any, why: str) -> None:
@@ -52,7 +58,7 @@ def _check(value: Any, schema: JSON, path: str, causes: list[Cause]) -> None:
         return
     wanted = schema.get("type")
     if schema.get(_INT_OR_STRING):
-        if _type_name(value) not in ("integer", "string") and schema.get("format") != "quantity":
+        if not _is_type(value, "string") and not _is_type(value, "integer"):
             _type_error(causes, path, value, "integer,string")
             return
     elif wanted is not None and not _is_type(value, wanted):
@@ -68,9 +74,8 @@ def _check(value: Any, schema: JSON, path: str, causes: list[Cause]) -> None:
         _check_number(value, schema, path, causes)
     if "enum" in schema and value not in schema["enum"]:
         causes.append(not_supported(path, value, sorted(schema["enum"], key=str)))
-    for word in ("allOf", "anyOf", "oneOf", "not"):
-        if word in schema:
-            _check_logic(value, word, schema[word], path, causes)
+    for word in _LOGIC & schema.keys():
+        _check_logic(value, word, schema[word], path, causes)
 
 
 def _type_error(causes: list[Cause], path: str, value: Any, wanted: str) -> None:
