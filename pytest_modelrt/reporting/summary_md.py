@@ -175,45 +175,44 @@ def _vendor_sections(page: Page) -> list[tuple[str, int, int]]:
 
 
 def _write_table(page: Page, names: Names, known: _Known, status_name: str, table: str) -> None:
-    region = _region(page, table)
-    place = page.table(*region) if region else None
-    if region is None or place is None:
-        return
-    seen: set[str] = set()
-    kept = []
-    for line in page.lines[place.first : place.last]:
-        cells = cells_of(line) if is_row(line) else []
-        key = names.key(cells[0], cells[1]) if len(cells) >= 2 else None
-        if key is None:
-            kept.append(line)
-        elif known.status(key) == status_name and key not in seen:
-            seen.add(key)
-            ours = known.results.get(key)
-            kept.append(_keep_ending(line, _table_row(ours, table)) if ours else line)
-        elif key not in known.results:
-            kept.append(line)
-    page.lines[place.first : place.last] = kept
-    for key in known.vendors:
-        if key not in seen and known.status(key) == status_name:
-            ours = known.results.get(key)
-            line = _table_row(ours, table) if ours else _carried_row(known, key, table)
-            _insert_in_order(page, names, known, table, key, line)
-
-
-def _insert_in_order(page: Page, names: Names, known: _Known, table: str, key: str, line: str) -> None:
-    """Before the first row of a model that comes later in the plan, whenever it was tested."""
+    """Our rows replaced in place, rows of another status gone, new ones where the plan has them."""
     region = _region(page, table)
     place = page.table(*region) if region else None
     if place is None:
         return
-    rank = known.rank.get(key)
-    for number in range(place.first, place.last) if rank is not None else ():
-        cells = cells_of(page.lines[number]) if is_row(page.lines[number]) else []
-        other = known.rank.get(names.key(cells[0], cells[1])) if len(cells) >= 2 else None
-        if other is not None and rank is not None and other > rank:
-            page.insert(number, [line])
-            return
-    page.insert(place.last, [line])
+    kept: list[tuple[int | None, str]] = []
+    seen: set[str] = set()
+    for line in page.lines[place.first : place.last]:
+        cells = cells_of(line) if is_row(line) else []
+        key = names.key(cells[0], cells[1]) if len(cells) >= 2 else None
+        if key is None:
+            kept.append((None, line))
+        elif known.status(key) == status_name and key not in seen:
+            seen.add(key)
+            ours = known.results.get(key)
+            kept.append((known.rank.get(key), _keep_ending(line, _table_row(ours, table)) if ours else line))
+        elif key not in known.results:
+            kept.append((None, line))
+    added = []
+    for key in known.vendors:
+        if key not in seen and known.status(key) == status_name:
+            ours = known.results.get(key)
+            line = _table_row(ours, table) if ours else _carried_row(known, key, table)
+            added.append((known.rank.get(key), _keep_ending(page.lines[place.first - 1], line)))
+    page.lines[place.first : place.last] = _merged(kept, added)
+
+
+def _merged(kept: Sequence[tuple[int | None, str]], added: Sequence[tuple[int | None, str]]) -> list[str]:
+    """New rows before the first row of a model that comes later in the plan, whenever either was tested."""
+    ranked = sorted(((rank, line) for rank, line in added if rank is not None), key=lambda item: item[0], reverse=True)
+    lines = []
+    for rank, line in kept:
+        while rank is not None and ranked and ranked[-1][0] < rank:
+            lines.append(ranked.pop()[1])
+        lines.append(line)
+    last_row = next((place + 1 for place in range(len(lines) - 1, -1, -1) if is_row(lines[place])), 0)
+    rest = [line for _, line in reversed(ranked)] + [line for rank, line in added if rank is None]
+    return lines[:last_row] + rest + lines[last_row:]
 
 
 def _table_row(result: Result, table: str) -> str:
@@ -244,9 +243,9 @@ def _write_vendors(page: Page, names: Names, known: _Known) -> None:
         written.add(ours)
         missing = [key for key in by_vendor.get(ours, ()) if key not in known.rows]
         _write_section(page, names, known, vendor, (start, end), missing)
-    for vendor in by_vendor:
-        if vendor not in written:
-            _insert_section(page, known, spelled[vendor], by_vendor[vendor])
+    _insert_sections(
+        page, known, {spelled[vendor]: keys for vendor, keys in by_vendor.items() if vendor not in written}
+    )
 
 
 def _write_section(
@@ -295,17 +294,18 @@ def _name(known: _Known, key: str) -> str:
     return cell(model.name) if model else known.listed[key][1][1]
 
 
-def _insert_section(page: Page, known: _Known, vendor: str, keys: list[str]) -> None:
-    """Add a section before the first one that sorts after it."""
+def _insert_sections(page: Page, known: _Known, wanted: Mapping[str, list[str]]) -> None:
+    """Add each section before the first one that sorts after it; from the last one up, so that places stay true."""
     section = page.section(_VENDORS)
     if section is None:
         return
-    sections = _vendor_sections(page)
-    later = [start for name, start, _ in sections if name.lower() > vendor.lower()]
-    place = later[0] if later else _end_of_block(page, *section)
-    lines = [f"### {vendor} (0/0)", *VENDOR_COLUMNS, *(_section_row(known, key, _name(known, key)) for key in keys), ""]
-    page.insert(place, lines)
-    _write_counts(page, place, Counts.of(known.status(key) for key in keys))
+    there = _vendor_sections(page)
+    end = _end_of_block(page, *section)
+    for vendor in sorted(wanted, key=str.lower, reverse=True):
+        place = next((start for name, start, _ in there if name.lower() > vendor.lower()), end)
+        counts = Counts.of(known.status(key) for key in wanted[vendor])
+        rows = [_section_row(known, key, _name(known, key)) for key in wanted[vendor]]
+        page.insert(place, [f"### {vendor} ({counts.passed}/{counts.total})", *VENDOR_COLUMNS, *rows, ""])
 
 
 def _end_of_block(page: Page, start: int, end: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -82,8 +82,10 @@ class HtmlPage:
         many = len(entries) > MANY
         text: str = _template("page.html.j2").render(
             p=self._context(view, entries, many),
-            rows=[item.row for item in rendered],
-            sections=[item.section for item in rendered if not many or item.entry.state not in ("passed", "waiting")],
+            rows=_joined(item.row for item in rendered),
+            sections=_joined(
+                item.section for item in rendered if not many or item.entry.state not in ("passed", "waiting")
+            ),
             css=Markup(_resource("style.css")),
             js=Markup(_resource("script.js")),
             nav=Markup(_NAVIGATION),
@@ -272,6 +274,10 @@ def _filters(entries: Sequence[Entry]) -> list[dict[str, Any]]:
 def _footer(view: RunView) -> str:
     torn = f" {view.torn} journal lines were cut by a kill." if view.torn else ""
     return f"Rendered from the run's journal by pytest-modelrt; last event {view.last_time or 'none'}.{torn}"
+
+
+def _joined(fragments: Iterable[Markup]) -> Markup:
+    return Markup("\n".join(fragments))
 
 
 def _navigation(links: Links) -> Markup:
