@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,11 @@ import pytest
 
 from pytest_modelrt.clock import ScaledClock, rfc3339, utc_now
 from pytest_modelrt.cluster.model import ClusterError, Ownership
+from pytest_modelrt.diagnosis.model import Evidence
+from pytest_modelrt.journal.files import atomic_write
 from pytest_modelrt.markers import overrides
 from pytest_modelrt.plan.model import Campaign, Case
+from pytest_modelrt.redaction import redact_value
 from pytest_modelrt.reporting.junit import properties
 from pytest_modelrt.session.outcomes import VERDICT
 from pytest_modelrt.session.run import RUN, Run
@@ -73,6 +77,7 @@ def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
         clock=ScaledClock(run.settings.speed if run.simulated else 1.0),
         deadlines=campaign.deadlines,
         interrupted=run.interrupted,
+        keep=lambda evidence: keep_evidence(run, case, evidence),
         worker=run.worker,
     )
 
@@ -99,6 +104,13 @@ def remove_case(config: pytest.Config, cluster: Cluster, case: Case) -> None:
     left = stack.leftovers()
     if left:
         raise ClusterError("still there: " + ", ".join(map(str, left)))
+
+
+def keep_evidence(run: Run, case: Case, evidence: Evidence) -> None:
+    """``evidence/<case>.json`` in the run directory: redacted, the whole of it."""
+    place = run.directory / "evidence" / f"{case.resource_name}.json"
+    text = json.dumps(redact_value(asdict(evidence)), ensure_ascii=False, indent=1, default=str)
+    atomic_write(place, text.encode("utf-8", "backslashreplace"))
 
 
 def finish(request: pytest.FixtureRequest, life: CaseLife) -> None:

@@ -63,8 +63,10 @@ class CaseLife:
         clock: Clock,
         deadlines: Deadlines,
         interrupted: threading.Event,
+        keep: Callable[[Evidence], None] = lambda evidence: None,
         worker: str = "main",
     ) -> None:
+        """Take what the attempt needs; ``keep`` puts the evidence of a stage that gave up where people find it."""
         self.case = case
         self.record = Record(case=case.id, started=rfc3339(utc_now()))
         self.leftovers: list[str] = []
@@ -74,6 +76,7 @@ class CaseLife:
         self._clock = clock
         self._deadlines = deadlines
         self._interrupted = interrupted
+        self._keep = keep
         self._worker = worker
         self._surroundings: Surroundings | None = None
         self._exchanges: tuple[ProbeExchange, ...] = ()
@@ -211,6 +214,7 @@ class CaseLife:
         evidence = self._collect(failure)
         if error is not None and evidence.refusal is None:
             evidence = replace(evidence, refusal=refusal_of(error))
+        self._keep(evidence)
         finding = diagnose(evidence, known=failure.cause)
         hint = hint_of(finding, case=self.case.id, hub_id=self.case.hub_id, model=self.case.resource_name)
         ended = CaseEnded(failure.stage, finding, hint)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from pytest_modelrt.diagnosis.model import Evidence, PodSnapshot
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.ome import pods
 from pytest_modelrt.stacks.ome.context import Context, dig, name_of
-from pytest_modelrt.stacks.ome.names import AGENT_LABEL, CONTROLLER_LABEL, SYSTEM_NAMESPACE
+from pytest_modelrt.stacks.ome.names import AGENT_LABEL, CONTROLLER_LABEL, ENGINE_CONTAINER, SYSTEM_NAMESPACE
 from pytest_modelrt.stacks.ome.node_entries import NodeEntries, labels_of, read_entries
 from pytest_modelrt.stacks.protocol import StackFailure
 
@@ -35,6 +35,8 @@ class Collector:
     """Reads; what cannot be read is left out, and said in ``missing``."""
 
     context: Context
+    crash_logs: Mapping[str, str] = field(default_factory=dict)
+    """Pod name -> log of a crash, as read when it was seen."""
     missing: list[str] = field(default_factory=list)
 
     def collect(self, failure: StackFailure, idle_seconds: float | None) -> Evidence:
@@ -86,6 +88,8 @@ class Collector:
                 current[container] = self._log(namespace, name, container)
             if status.get("restartCount"):
                 previous[container] = self._log(namespace, name, container, previous=True)
+        if name in self.crash_logs and not any(previous.values()):
+            previous[ENGINE_CONTAINER] = self.crash_logs[name]
         return PodSnapshot(pod, logs=current, previous_logs=previous)
 
     def _log(self, namespace: str, pod: str, container: str | None = None, *, previous: bool = False) -> str:

@@ -28,6 +28,8 @@ class ServiceWait:
     service: Object = field(default_factory=dict)
     pods: dict[str, Object] = field(default_factory=dict)
     workloads: dict[str, Object] = field(default_factory=dict)
+    crash_logs: dict[str, str] = field(default_factory=dict)
+    """Pod name -> the log of its last crash, read at once: a group that is made anew takes its logs along."""
     _events: set[str] = field(default_factory=set)
     _crashes_judged: dict[str, int] = field(default_factory=dict)
     _unplaced_since: float | None = None
@@ -176,6 +178,8 @@ class ServiceWait:
             return
         self._crashes_judged[name_of(pod)] = crashes
         log = self._crash_log(pod)
+        if log:
+            self.crash_logs[name_of(pod)] = log
         if crashes >= CRASHES or is_deterministic(log):
             raise StackFailure(Stage.SERVICE, "crash", f"pod {name_of(pod)} crashed {crashes} times")
 

@@ -26,6 +26,7 @@ class OmeStack:
         self._files: CaseFiles | None = None
         self._live: dict[Stage, Object] = {}
         self._model_wait: ModelWait | None = None
+        self._service_wait: ServiceWait | None = None
         self._context = Context(
             case=case,
             cluster=request.cluster,
@@ -68,7 +69,8 @@ class OmeStack:
         """Namespace and service; wait until it is ready to be asked."""
         self._apply(self.files.namespace)
         self._apply(self.files.service)
-        ready = ServiceWait(self._context, engine_pods=self.files.engine_pods).run()
+        self._service_wait = ServiceWait(self._context, engine_pods=self.files.engine_pods)
+        ready = self._service_wait.run()
         self._refresh(Stage.SERVICE, self._context.names.service)
         return ready
 
@@ -92,7 +94,8 @@ class OmeStack:
     def collect(self, failure: StackFailure) -> Evidence:
         """Everything known now; what cannot be read is left out."""
         idle = self._model_wait.idle_seconds if self._model_wait and failure.stage is Stage.MODEL else None
-        return Collector(self._context).collect(failure, idle)
+        crashes = self._service_wait.crash_logs if self._service_wait else {}
+        return Collector(self._context, crashes).collect(failure, idle)
 
     def delete_service(self, *, wait: bool = True) -> Ready:
         """Service, pods, namespace."""
