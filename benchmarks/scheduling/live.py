@@ -87,7 +87,13 @@ def _outcome(folder: Path) -> Outcome:
 
 
 def table(
-    plan: Plan, campaign: Campaign, names: Iterable[str], workers: Sequence[int], seed: int, scale: float
+    plan: Plan,
+    campaign: Campaign,
+    names: Iterable[str],
+    workers: Sequence[int],
+    seed: int,
+    scale: float,
+    policies: Sequence[str] = POLICIES,
 ) -> Iterator[str]:
     """Markdown lines, each as soon as its run is over."""
     yield "| " + " | ".join(HEAD) + " |"
@@ -96,7 +102,7 @@ def table(
     for name in names:
         load = workload(name, seed, plan, campaign)
         for count in workers:
-            for policy in POLICIES:
+            for policy in policies:
                 outcome = run(policy, load, count, scale)
                 judged = judge(outcome.stays, load.cases, limits, count)
                 cells = [

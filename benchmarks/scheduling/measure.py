@@ -26,7 +26,7 @@ class Result:
     gated: float
     """Share of all worker time spent in front of the gate."""
     avoidable: float
-    """Share of all worker time idle or in front of the gate while a case that had not started would have fitted."""
+    """Share of all worker time idle or in front of the gate while cases that had not started would have fitted."""
 
 
 def jobs_of(cases: Iterable[Case], seconds: Mapping[str, float]) -> list[Job]:
@@ -49,20 +49,12 @@ def judge(stays: Sequence[Stay], cases: Sequence[Case], limits: Limits, workers:
     moments = sorted({begin, *(stay.start for stay in stays), *(stay.end for stay in stays)})
     for now, later in itertools.pairwise(moments):
         held = [by_id[stay.case].gpus for stay in stays if stay.start <= now < stay.end]
-        waiting = {by_id[stay.case].gpus for stay in stays if stay.start > now}
+        waiting = [by_id[stay.case].gpus for stay in stays if stay.start > now]
         used = _per_tier(held, limits)
         exceeded = any(used.get(tier.name, 0) > tier.limit for tier in limits.tiers) or sum(held) > limits.gpu_budget
         violated += (later - now) * exceeded
         peak = max(peak, sum(held))
-        free = [
-            gpus
-            for gpus in waiting
-            if (tier := limits.tier_of(gpus)) is not None
-            and used.get(tier.name, 0) < tier.limit
-            and sum(held) + gpus <= limits.gpu_budget
-        ]
-        if free:
-            avoidable += (later - now) * max(0, workers - len(held))
+        avoidable += (later - now) * min(workers - len(held), _startable(waiting, used, held, limits))
     total = end - begin
     gated = sum(stay.start - stay.asked for stay in stays)
     return Result(total / bound, violated / total, peak, gated / (total * workers), avoidable / (total * workers))
@@ -75,3 +67,15 @@ def _per_tier(held: Iterable[int], limits: Limits) -> dict[str, int]:
         if tier is not None:
             used[tier.name] = used.get(tier.name, 0) + 1
     return used
+
+
+def _startable(waiting: Iterable[int], used: Mapping[str, int], held: Sequence[int], limits: Limits) -> int:
+    """How many of the waiting cases would fit beside what is held, all together."""
+    count, gpus_held, taken = 0, sum(held), dict(used)
+    for gpus in sorted(waiting):
+        tier = limits.tier_of(gpus)
+        if tier and taken.get(tier.name, 0) < tier.limit and gpus_held + gpus <= limits.gpu_budget:
+            taken[tier.name] = taken.get(tier.name, 0) + 1
+            gpus_held += gpus
+            count += 1
+    return count
