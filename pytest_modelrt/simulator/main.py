@@ -15,6 +15,7 @@ from pathlib import Path
 from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.plan.problems import ConfigError
 from pytest_modelrt.simulator.controllers.profile import PROFILES
+from pytest_modelrt.simulator.controllers.schemas import PLATFORM_FILES
 from pytest_modelrt.simulator.fleet import Fleet
 from pytest_modelrt.simulator.hub import Hub
 from pytest_modelrt.simulator.residence import OccupiedError, Residence
@@ -43,6 +44,7 @@ class Options:
     ready_fd: int | None
     apiserver: Path | None
     without: frozenset[str]
+    platforms: tuple[str, ...]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,11 +93,20 @@ def parse(argv: Sequence[str] | None) -> Options:
         "--apiserver", type=Path, metavar="KUBECONFIG", help="use this API server instead of an own one"
     )
     parser.add_argument("--without", default="", help="controllers to leave out, by plural, comma separated")
+    parser.add_argument(
+        "--platforms",
+        default=",".join(PLATFORM_FILES),
+        help="what is installed, comma separated (default: %(default)s)",
+    )
     words = parser.parse_args(argv)
     if words.speed <= 0:
         parser.error(f"--speed must be more than 0, not {words.speed:g}")
     if words.nodes < 1 or words.gpus_per_node < 0:
         parser.error("--nodes must be at least 1, --gpus-per-node at least 0")
+    platforms = tuple(filter(None, words.platforms.split(",")))
+    unknown = [name for name in platforms if name not in PLATFORM_FILES]
+    if unknown or not platforms:
+        parser.error(f"--platforms takes {', '.join(PLATFORM_FILES)}, comma separated, not {words.platforms!r}")
     return Options(
         directory=words.directory,
         speed=words.speed,
@@ -109,6 +120,7 @@ def parse(argv: Sequence[str] | None) -> Options:
         ready_fd=words.ready_fd,
         apiserver=words.apiserver,
         without=frozenset(filter(None, words.without.split(","))),
+        platforms=platforms,
     )
 
 
@@ -132,9 +144,10 @@ async def _serve(options: Options, scenario: Scenario, residence: Residence) -> 
             "nodes": options.fleet.nodes,
             "gpusPerNode": options.fleet.gpus_per_node,
             "profile": profile.name,
+            "platforms": list(options.platforms),
         }
     )
-    town = Town(residence, ScaledClock(options.speed), scenario, options.fleet, profile)
+    town = Town(residence, ScaledClock(options.speed), scenario, options.fleet, profile, options.platforms)
     running = asyncio.create_task(town.run(options.apiserver, options.without, stop), name="town")
     ready = asyncio.create_task(town.ready.wait(), name="ready")
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)

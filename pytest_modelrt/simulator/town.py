@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,6 @@ from pytest_modelrt.simulator.apiserver.pki import Authority
 from pytest_modelrt.simulator.apiserver.server import ApiServer, ServerConfig
 from pytest_modelrt.simulator.client import ApiClient, Object
 from pytest_modelrt.simulator.controllers import bootstrap
-from pytest_modelrt.simulator.controllers.agent.fleet import AgentFleet
-from pytest_modelrt.simulator.controllers.ome.admission import Webhooks
-from pytest_modelrt.simulator.controllers.ome.manager import Manager
 from pytest_modelrt.simulator.controllers.platform import Platform
 from pytest_modelrt.simulator.controllers.profile import Profile
 from pytest_modelrt.simulator.controllers.schemas import crds
@@ -27,8 +24,9 @@ from pytest_modelrt.simulator.controllers.workloads import Workloads
 from pytest_modelrt.simulator.controllers.workloads.pods import is_ready
 from pytest_modelrt.simulator.fleet import Fleet
 from pytest_modelrt.simulator.nodes.house import Nodes
+from pytest_modelrt.simulator.platforms import PLATFORMS, Installed
 from pytest_modelrt.simulator.residence import Residence
-from pytest_modelrt.simulator.resources import NODES, OME_NAMESPACE, PODS
+from pytest_modelrt.simulator.resources import NODES, PODS
 from pytest_modelrt.simulator.scenario import Scenario
 
 log = logging.getLogger(__name__)
@@ -37,14 +35,23 @@ log = logging.getLogger(__name__)
 class Town:
     """One simulated cluster; ``ready`` is set when a client finds it as if it had been there for long."""
 
-    def __init__(self, residence: Residence, clock: Clock, scenario: Scenario, fleet: Fleet, profile: Profile) -> None:
+    def __init__(
+        self,
+        residence: Residence,
+        clock: Clock,
+        scenario: Scenario,
+        fleet: Fleet,
+        profile: Profile,
+        platforms: tuple[str, ...] = tuple(PLATFORMS),
+    ) -> None:
         self.ready = asyncio.Event()
         self._residence = residence
         self._clock = clock
         self._scenario = scenario
         self._fleet = fleet
         self._profile = profile
-        self._webhooks: Webhooks | None = None
+        self._platforms = platforms
+        self._webhooks: list[Installed] = []
 
     async def run(self, apiserver: Path | None, without: frozenset[str], stop: asyncio.Event) -> None:
         """Build everything, be ready, and take it down again once ``stop`` is set.
@@ -59,19 +66,19 @@ class Town:
             client, authority = await self._reach(apiserver, stack)
             platform = Platform(client, self._clock, self._profile)
             stack.push_async_callback(platform.informers.stop)
-            manager, agents = Manager(platform), AgentFleet(platform)
+            installed = [PLATFORMS[name](platform, self._scenario, self._fleet) for name in self._platforms]
             workloads = Workloads(platform, without)
-            webhooks = Webhooks(platform, manager.is_serving)
-            nodes = self._nodes(client, manager, agents, self._certificate(authority))
+            nodes = self._nodes(client, installed, self._certificate(authority))
             stack.push_async_callback(nodes.stop)
             await nodes.start()
             await platform.informers.start()
             if apiserver is None:
-                self._webhooks = webhooks
-            await bootstrap.install(client, self._profile, token_secret=self._scenario.token_secret)
+                self._webhooks = installed
+            for each in installed:
+                await each.install(client)
             working = asyncio.create_task(workloads.run(), name="workloads")
             stack.push_async_callback(_cancelled, working)
-            await self._first_of(self._settled(platform), working, stop)
+            await self._first_of(self._settled(platform, installed), working, stop)
             if not stop.is_set():
                 self._move_in(apiserver)
                 self.ready.set()
@@ -81,14 +88,14 @@ class Town:
         """A client of the API server, which is started if it is our own, and who signs our certificates."""
         if apiserver is not None:
             client = await stack.enter_async_context(ApiClient.from_kubeconfig(apiserver))
-            await bootstrap.install_crds(client, crds())
+            await bootstrap.install_crds(client, crds(self._platforms))
             return client, Authority()
         extension = {"speed": self._clock.speed, "directory": str(self._residence.directory.resolve())}
         self._server = ApiServer(
             ServerConfig(
                 directory=self._residence.directory,
                 speed=self._clock.speed,
-                crds=crds(),
+                crds=crds(self._platforms),
                 admission=[self._admit],
                 kubeconfig_extension=extension,
             )
@@ -101,7 +108,12 @@ class Town:
         return client, self._server.authority
 
     async def _admit(self, request: AdmissionRequest) -> Object | None:
-        return await self._webhooks(request) if self._webhooks is not None else None
+        """The webhooks of all platforms; each looks at its own kinds only."""
+        for each in self._webhooks:
+            changed = await each.admit(request)
+            if changed is not None:
+                return changed
+        return None
 
     def _certificate(self, authority: Authority) -> tuple[Path, Path]:
         """The kubelets' certificate and key as files."""
@@ -110,8 +122,8 @@ class Town:
         self._residence.write("kubelet.key", key.decode())
         return self._residence.directory / "kubelet.crt", self._residence.directory / "kubelet.key"
 
-    def _nodes(self, client: ApiClient, manager: Manager, agents: AgentFleet, certificate: tuple[Path, Path]) -> Nodes:
-        programs = {bootstrap.MANAGER_IMAGE: manager.program, bootstrap.AGENT_IMAGE: agents.program}
+    def _nodes(self, client: ApiClient, installed: Sequence[Installed], certificate: tuple[Path, Path]) -> Nodes:
+        programs = {prefix: program for each in installed for prefix, program in each.programs.items()}
         return Nodes(
             client,
             self._clock,
@@ -122,22 +134,19 @@ class Town:
             certificate=certificate,
             nodes=self._fleet.nodes,
             gpus_per_node=self._fleet.gpus_per_node,
-            preloaded=[f"{image}:{self._profile.name}" for image in programs],
+            preloaded=[image for each in installed for image in each.preloaded],
         )
 
-    async def _settled(self, platform: Platform) -> None:
-        """Wait until all nodes are ready, and the manager and every agent run."""
+    async def _settled(self, platform: Platform, installed: Sequence[Installed]) -> None:
+        """Wait until all nodes are ready and what was installed runs."""
         nodes, pods = platform.informers.of(NODES), platform.informers.of(PODS)
         changed = asyncio.Event()
         stops = [informer.on_change(lambda *_: changed.set()) for informer in (nodes, pods)]
-        wanted = self._fleet.nodes + 1
         try:
             while True:
                 changed.clear()
-                running = [pod for pod in pods.cache.values() if pod["metadata"]["namespace"] == OME_NAMESPACE]
-                if (
-                    sum(map(is_ready, running)) >= wanted
-                    and sum(map(is_ready, nodes.cache.values())) >= self._fleet.nodes
+                if sum(map(is_ready, nodes.cache.values())) >= self._fleet.nodes and all(
+                    each.settled(pods.cache.values()) for each in installed
                 ):
                     return
                 await changed.wait()

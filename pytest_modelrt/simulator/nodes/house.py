@@ -16,6 +16,8 @@ from pytest_modelrt.simulator.fleet import Fleet, node_address
 from pytest_modelrt.simulator.hub import Hub
 from pytest_modelrt.simulator.informer import Informer
 from pytest_modelrt.simulator.nodes.disk import Disks
+from pytest_modelrt.simulator.nodes.engines.inference_sim.program import IMAGE as INFERENCE_SIM_IMAGE
+from pytest_modelrt.simulator.nodes.engines.inference_sim.program import inference_sim
 from pytest_modelrt.simulator.nodes.engines.router import router
 from pytest_modelrt.simulator.nodes.engines.sglang import engine
 from pytest_modelrt.simulator.nodes.events import EventRecorder
@@ -71,7 +73,8 @@ class Nodes:
         self._certificate = certificate
         self._preloaded = preloaded
         self._programs = Programs(
-            by_image=programs, by_words=(("sglang_router.launch_router", router), ("sglang.launch_server", engine))
+            by_image={INFERENCE_SIM_IMAGE: inference_sim, **programs},
+            by_words=(("sglang_router.launch_router", router), ("sglang.launch_server", engine)),
         )
         self._informers = {
             resource: Informer(client.as_component("kubelet"), resource) for resource in (PODS, NODES, SERVICES)

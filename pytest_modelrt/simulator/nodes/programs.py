@@ -7,6 +7,7 @@ The kubelet stops a program by cancelling it, once for SIGTERM; a program that n
 from __future__ import annotations
 
 import asyncio
+import errno
 import random
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -87,7 +88,13 @@ class ProgramContext:
         self.output.write(text)
 
     async def serve(self, port: int, app: web.Application) -> None:
-        """Listen on ``port`` of the pod from now on; ends with the container."""
+        """Listen on ``port`` of the pod from now on; ends with the container.
+
+        Raises:
+            OSError: another container of the pod listens there.
+        """
+        if self.network.local_port(self.namespace, self.pod_name, port) is not None:
+            raise OSError(errno.EADDRINUSE, f"listen tcp4 :{port}: bind: address already in use")
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
         await runner.setup()
         self._closing.push_async_callback(runner.cleanup)
