@@ -32,7 +32,7 @@ from pytest_modelrt.reporting.html.numbers import (
 from pytest_modelrt.reporting.html.svg import Timeline, gpu_chart, slot_chart
 
 MANY = 1000
-"""Cases from which on only those that did not pass get a section of their own."""
+"""Cases from which on those that passed get no section, and their rows wait until somebody asks for them."""
 RERUN_NAMES = 40
 Links = Sequence[tuple[str, str]]
 """Title and address."""
@@ -55,6 +55,11 @@ class _Rendered:
     row: Markup
     section: Markup
     trace: CaseTrace | None
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing to look at: among thousands it is shown only on demand."""
+        return self.entry.state in ("passed", "waiting")
 
 
 class HtmlPage:
@@ -80,12 +85,12 @@ class HtmlPage:
         rendered = self._rendered(view)
         entries = [item.entry for item in rendered]
         many = len(entries) > MANY
+        loud = [item for item in rendered if not (many and item.quiet)]
         text: str = _template("page.html.j2").render(
             p=self._context(view, entries, many),
-            rows=_joined(item.row for item in rendered),
-            sections=_joined(
-                item.section for item in rendered if not many or item.entry.state not in ("passed", "waiting")
-            ),
+            rows=_joined(item.row for item in loud),
+            more=_joined(item.row for item in rendered if many and item.quiet),
+            sections=_joined(item.section for item in loud),
             css=Markup(_resource("style.css")),
             js=Markup(_resource("script.js")),
             nav=Markup(_NAVIGATION),
@@ -133,6 +138,7 @@ class HtmlPage:
             "nodes": nodes(view)[:30],
             "filters": _filters(entries),
             "columns": COLUMNS,
+            "quiet_count": sum(item.state in ("passed", "waiting") for item in entries),
             "left_out": f"With more than {MANY} cases only those that did not pass have a section." if many else "",
             "footer": _footer(view),
         }

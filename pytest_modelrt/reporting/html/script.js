@@ -2,11 +2,22 @@
   'use strict';
   const form = document.querySelector('.filters');
   const out = form.querySelector('output');
-  const rows = [...document.querySelectorAll('.cases tbody tr')];
+  const body = document.querySelector('.cases tbody');
+  const rows = [...body.children];
   const sections = [...document.querySelectorAll('details.case')];
   const texts = new Map(rows.map(r => [r, r.textContent.toLowerCase()]));
   const keep = (element, text, wanted) =>
     text.includes(wanted.q) && Object.entries(wanted.sets).every(([key, value]) => !value || element.dataset[key] === value);
+  const more = document.querySelector('template.more');
+  const wake = () => {
+    if (!more || !more.isConnected) return;
+    const added = [...more.content.children];
+    body.append(...added);
+    rows.push(...added);
+    for (const row of added) texts.set(row, row.textContent.toLowerCase());
+    more.remove();
+    document.querySelector('p.more').remove();
+  };
   const apply = () => {
     const values = new FormData(form);
     const wanted = {q: values.get('q').trim().toLowerCase(), sets: {}};
@@ -16,18 +27,18 @@
     for (const s of sections) s.hidden = !keep(s, s.firstElementChild.textContent.toLowerCase(), wanted);
     out.textContent = shown === rows.length ? `${rows.length} cases` : `${shown} of ${rows.length} cases`;
   };
-  form.addEventListener('input', apply);
+  form.addEventListener('input', () => { wake(); apply(); });
   form.addEventListener('submit', event => event.preventDefault());
   form.addEventListener('reset', () => setTimeout(apply));
   for (const button of document.querySelectorAll('[data-filter]')) button.addEventListener('click', () => {
     const select = form.elements[button.dataset.filter];
     form.reset();
     select.value = button.dataset.value;
+    wake();
     apply();
     document.getElementById('cases').scrollIntoView();
     select.focus({preventScroll: true});
   });
-  const body = document.querySelector('.cases tbody');
   const key = (row, column) => { const cell = row.children[column]; return 's' in cell.dataset ? +cell.dataset.s : cell.textContent.toLowerCase(); };
   document.querySelectorAll('.sort').forEach((button, column) => button.addEventListener('click', () => {
     const head = button.closest('th');
@@ -61,6 +72,7 @@
     });
     box.append(button);
   }
+  if (more) document.querySelector('p.more button').addEventListener('click', () => { wake(); apply(); });
   apply();
   open();
 })();

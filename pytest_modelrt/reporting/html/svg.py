@@ -14,7 +14,7 @@ WIDTH = 1100.0
 LEFT, RIGHT = 52.0, 8.0
 LANE, GAP = 20.0, 5.0
 COARSE = 2000
-"""Cases from which on one bar stands for a whole case instead of a stage."""
+"""Attempts from which on those that passed are drawn as one shape, without stages and links."""
 _STEPS = (10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 86400)
 
 
@@ -43,31 +43,43 @@ class Timeline:
             f'viewBox="0 0 {scale.end:.1f} {height:.0f}" preserveAspectRatio="none">'
         )
         coarse = len(view.traces) > COARSE
+        quiet = []
         for number, trace in enumerate(view.traces):
-            parts.append(self._bars(number, trace, scale, tops[trace.worker], anchors.get(trace.case, ""), coarse))
+            top = tops[trace.worker]
+            if coarse and trace.verdict is not None and trace.verdict.outcome is Outcome.PASSED:
+                quiet.append(_outline(scale.at(trace.started), scale.at(trace.finished), top))
+            else:
+                parts.append(self._bars(number, trace, scale, top, anchors.get(trace.case, "")))
+        if quiet:
+            parts.append(f'<path class="o-passed" d="{"".join(quiet)}"/>')
         return Markup("".join([*parts, "</svg></svg>"]))
 
-    def _bars(self, number: int, trace: CaseTrace, scale: Scale, top: float, anchor: str, coarse: bool) -> str:
+    def _bars(self, number: int, trace: CaseTrace, scale: Scale, top: float, anchor: str) -> str:
         if trace.verdict is None:
-            return _bars(trace, scale, top, anchor, coarse)
-        key = (number, -top if coarse else top)
+            return _bars(trace, scale, top, anchor)
+        key = (number, top)
         if key not in self._drawn:
-            self._drawn[key] = _bars(trace, scale, top, anchor, coarse)
+            self._drawn[key] = _bars(trace, scale, top, anchor)
         return self._drawn[key]
 
 
-def _bars(trace: CaseTrace, scale: Scale, top: float, anchor: str, coarse: bool) -> str:
+def _outline(start: float, end: float, top: float) -> str:
+    """A bar as a piece of one large path: thousands of elements would take the browser seconds."""
+    width = max(end - start, 1.0)
+    return f"M{start:.0f} {top:.0f}h{width:.0f}v{LANE:.0f}h-{width:.0f}z"
+
+
+def _bars(trace: CaseTrace, scale: Scale, top: float, anchor: str) -> str:
     """The bars of one attempt, as one link with one tooltip."""
     start, end = scale.at(trace.started), scale.at(trace.finished)
     verdict = trace.verdict
     cause = f", {verdict.cause}" if verdict and verdict.cause else ""
     said = f"{trace.case}: {state(trace)}{cause}, {span_text(end - start)}"
-    named = () if coarse else trace.spans
-    spans = "".join(f", {span.stage} {span_text(span.seconds)}" for span in named if span.seconds)
+    spans = "".join(f", {span.stage} {span_text(span.seconds)}" for span in trace.spans if span.seconds)
     bars = [f'<a href="#{anchor}" tabindex="-1"><title>{escape(said + spans)}</title>']
-    if not named:
+    if not trace.spans:
         bars.append(_bar(start, end, top, LANE, f"o-{state(trace)}"))
-    for span in named:
+    for span in trace.spans:
         bars.append(_bar(scale.at(span.started), scale.at(span.finished), top, LANE, f"s-{span.stage}"))
     if verdict is None or verdict.outcome is not Outcome.PASSED:
         bars.append(_bar(start, end, top + LANE - 4, 4, f"o-{state(trace)}"))
