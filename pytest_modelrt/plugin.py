@@ -23,6 +23,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """Come to life when a config tree is named."""
     if config_directory(config) is None:
         return
-    from pytest_modelrt.session.activate import activate
+    from pytest_modelrt.activation import activate
 
     activate(config)

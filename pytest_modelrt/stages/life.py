@@ -152,7 +152,7 @@ class CaseLife:
 
     def finish(self) -> Verdict:
         """Look for leftovers and pronounce the verdict; the last line of this attempt."""
-        if self._surroundings is not None and not self._interrupted.is_set():
+        if Stage.CLEANUP in self.record.stages and not self._interrupted.is_set():
             try:
                 self.leftovers = [str(ref) for ref in self.stack.leftovers()]
             except ClusterError as error:
