@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from pytest_modelrt import launcher
+from tests.selftest.plugin.live import Live
+
 CONFIG = Path(__file__).parents[3] / "config"
 """The repository's own config tree."""
+
+SPEED = 120.0
+"""Cluster seconds per real second: a small model lives about three real seconds."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,3 +52,12 @@ def collect(campaign: pytest.Pytester) -> Collect:
         return [line for line in result.outlines if "::" in line]
 
     return run
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A simulated cluster for runs that are told of it by ``--modelrt-kubeconfig``."""
+    with launcher.start(tmp_path_factory.mktemp("live"), speed=SPEED, config_dir=CONFIG) as process:
+        found = Live.at(process.wait_ready())
+        yield found
+        found.cluster.close()
