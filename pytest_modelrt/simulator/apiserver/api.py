@@ -11,7 +11,15 @@ from aiohttp import web
 from pytest_modelrt.simulator.apiserver import content, deletion, managed, patching, reader, subresources
 from pytest_modelrt.simulator.apiserver.admission import User
 from pytest_modelrt.simulator.apiserver.deletion import DeleteOptions, Deleter
-from pytest_modelrt.simulator.apiserver.errors import bad_request, details, invalid, method_not_allowed, not_supported
+from pytest_modelrt.simulator.apiserver.errors import (
+    PlainError,
+    bad_request,
+    details,
+    invalid,
+    method_not_allowed,
+    not_supported,
+    unknown_resource,
+)
 from pytest_modelrt.simulator.apiserver.forms import ObjectForm
 from pytest_modelrt.simulator.apiserver.paths import Target
 from pytest_modelrt.simulator.apiserver.pipeline import WriteOptions
@@ -268,6 +276,4 @@ class Api:
 
 
 def _unknown_subresource(resource: Resource) -> Exception:
-    from pytest_modelrt.simulator.apiserver.errors import PlainError, unknown_resource
-
     return PlainError() if resource.custom else unknown_resource()

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 def crd_defaults(obj: JSON) -> None:
     """Singular, list kind, conversion; and status in step with the spec, as the naming controllers keep it."""
-    spec = obj["spec"]
+    spec = obj.setdefault("spec", {})
     names = spec.setdefault("names", {})
     if names.get("kind"):
         names.setdefault("singular", names["kind"].lower())

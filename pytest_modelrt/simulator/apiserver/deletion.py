@@ -8,14 +8,17 @@ from typing import Any
 
 from pytest_modelrt.simulator.apiserver.admission import AdmissionRequest
 from pytest_modelrt.simulator.apiserver.errors import (
+    bad_request,
     conflict,
     forbidden,
     invalid,
     not_supported,
     uid_conflict,
 )
+from pytest_modelrt.simulator.apiserver.kinds.schemas import types
 from pytest_modelrt.simulator.apiserver.pipeline import WriteOptions
 from pytest_modelrt.simulator.apiserver.resources import Resource
+from pytest_modelrt.simulator.apiserver.schema.typed import check_types
 from pytest_modelrt.simulator.apiserver.store import Changed, Snapshot
 from pytest_modelrt.simulator.apiserver.values import JSON, copy, timestamp
 from pytest_modelrt.simulator.apiserver.writer import NAMESPACES, Writer
@@ -37,8 +40,9 @@ class DeleteOptions:
 
     @classmethod
     def parse(cls, body: Any, query: dict[str, str]) -> DeleteOptions:
-        """From the request body, else the query; raises 422."""
-        body = body if isinstance(body, dict) else {}
+        """From the request body, else the query; raises 400 and 422."""
+        body = {} if body is None else body
+        check_types(body, types()["DeleteOptions"], "DeleteOptions", "v1")
         policy = body.get("propagationPolicy") or query.get("propagationPolicy") or ""
         if not policy:
             orphan = body.get("orphanDependents", query.get("orphanDependents"))
@@ -47,6 +51,8 @@ class DeleteOptions:
             cause = not_supported("propagationPolicy", policy, [*_POLICIES, "nil"])
             raise invalid("DeleteOptions.meta.k8s.io", "", [cause])
         grace = body.get("gracePeriodSeconds", query.get("gracePeriodSeconds"))
+        if isinstance(grace, str) and not grace.lstrip("-").isdigit():
+            raise bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax')
         before = body.get("preconditions") or {}
         return cls(
             policy,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_modelrt.simulator.apiserver.values import JSON
+from pytest_modelrt.simulator.apiserver.values import JSON, encode
 
 if TYPE_CHECKING:
     from pytest_modelrt.simulator.apiserver.resources import Resource
@@ -178,6 +178,4 @@ def forbidden_field(field: str, why: str) -> Cause:
 
 def go_quote(value: Any) -> str:
     """A value as Go's error texts print it: strings quoted, other values as JSON."""
-    from pytest_modelrt.simulator.apiserver.values import encode
-
     return encode(value).decode()

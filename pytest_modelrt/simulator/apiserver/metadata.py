@@ -18,76 +18,52 @@ from pytest_modelrt.simulator.apiserver.errors import (
     required,
 )
 from pytest_modelrt.simulator.apiserver.resources import Resource
+from pytest_modelrt.simulator.apiserver.schema.typed import check_types, decode_error
 from pytest_modelrt.simulator.apiserver.values import JSON, copy, timestamp
 
-_FIELDS: dict[str, type] = {
-    "name": str,
-    "generateName": str,
-    "namespace": str,
-    "selfLink": str,
-    "uid": str,
-    "resourceVersion": str,
-    "generation": int,
-    "creationTimestamp": str,
-    "deletionTimestamp": str,
-    "deletionGracePeriodSeconds": int,
-    "labels": dict,
-    "annotations": dict,
-    "ownerReferences": list,
-    "finalizers": list,
-    "managedFields": list,
+_TEXTS = ("name", "generateName", "namespace", "selfLink", "uid", "resourceVersion", "creationTimestamp",
+          "deletionTimestamp")  # fmt: skip
+_TEXT: JSON = {"type": "string"}
+_TEXT_MAP: JSON = {"type": "object", "additionalProperties": {"type": "string", "nullable": True}}
+_OWNER_FLAGS = {"controller": {"type": "boolean"}, "blockOwnerDeletion": {"type": "boolean"}}
+_OWNER = {**dict.fromkeys(("apiVersion", "kind", "name", "uid"), _TEXT), **_OWNER_FLAGS}
+_MANAGED_TEXTS = ("manager", "operation", "apiVersion", "time", "fieldsType", "subresource")
+_MANAGED = {**dict.fromkeys(_MANAGED_TEXTS, _TEXT), "fieldsV1": {"type": "object"}}
+_SCHEMA: JSON = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(_TEXTS, _TEXT),
+        "generation": {"type": "integer"},
+        "deletionGracePeriodSeconds": {"type": "integer"},
+        "labels": _TEXT_MAP,
+        "annotations": _TEXT_MAP,
+        "finalizers": {"type": "array", "items": _TEXT},
+        "ownerReferences": {"type": "array", "items": {"type": "object", "properties": _OWNER}},
+        "managedFields": {"type": "array", "items": {"type": "object", "properties": _MANAGED}},
+    },
 }
-_GO_TYPES = {str: "string", int: "int64", dict: "map[string]string", list: "[]string"}
 _SERVER_OWNED = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 _ANY_NAME_GROUPS = frozenset({"rbac.authorization.k8s.io"})
-
-
-def _kind_of(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    names: dict[Any, str] = {str: "string", dict: "object", list: "array"}
-    return names.get(type(value), "null")
-
-
-def decode_error(kind: str, version: str, field: str, value: Any, wanted: str) -> StatusError:
-    """400: a field has the wrong JSON type for a typed structure."""
-    return bad_request(
-        f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal {_kind_of(value)} '
-        f"into Go struct field {field} of type {wanted}"
-    )
 
 
 def decode(obj: JSON, resource: Resource, unknown: list[str]) -> JSON:
     """Fresh metadata: unknown keys noted and dropped, empty collections and nulls gone; 400 on bad types."""
     raw = obj.get("metadata")
     if raw is None:
-        raw = {}
+        return {}
     if not isinstance(raw, dict):
-        raise decode_error(resource.kind, resource.version, "ObjectMeta.metadata", raw, "v1.ObjectMeta")
+        raise decode_error(resource.kind, resource.version, "metadata", type(raw).__name__, "v1.ObjectMeta")
     found: JSON = {}
     for key, value in raw.items():
-        wanted = _FIELDS.get(key)
-        if wanted is None:
+        if key not in _SCHEMA["properties"]:
             unknown.append(f"metadata.{key}")
-            continue
-        if value is None or value in ({}, [], ""):
-            continue
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            field = f"ObjectMeta.metadata.{key}"
-            raise decode_error(resource.kind, resource.version, field, value, _GO_TYPES[wanted])
-        found[key] = _strings(raw[key], key, resource) if key in ("labels", "annotations") else copy(value)
+        elif value is not None and value not in ({}, [], ""):
+            found[key] = copy(value)
+    check_types(found, _SCHEMA, resource.kind, resource.version, "metadata")
+    for key in ("labels", "annotations"):
+        if key in found:
+            found[key] = {name: text or "" for name, text in found[key].items()}
     return found
-
-
-def _strings(value: JSON, key: str, resource: Resource) -> JSON:
-    cleaned = {}
-    for name, text in value.items():
-        if text is not None and not isinstance(text, str):
-            raise decode_error(resource.kind, resource.version, f"ObjectMeta.metadata.{key}", text, "string")
-        cleaned[name] = text or ""
-    return cleaned
 
 
 def prepare_create(metadata: JSON, resource: Resource, namespace: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pytest_modelrt.simulator.apiserver import apply, patches, pipeline
+from pytest_modelrt.simulator.apiserver import apply, metadata, patches, pipeline
 from pytest_modelrt.simulator.apiserver.content import decode_yaml
 from pytest_modelrt.simulator.apiserver.errors import (
     StatusError,
@@ -117,7 +117,7 @@ async def _apply(
             resource, namespace, name, change, options, subresource=subresource, manager=manager
         ), False
     except StatusError as error:
-        if error.code != 404 or subresource or config.get("metadata", {}).get("uid"):
+        if error.code != 404 or subresource or config["metadata"].get("uid"):
             raise
     empty: JSON = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": {"name": name}}
     fresh = pipeline.decode(apply.apply_object(empty, config, manager, schema, force=True), resource, options)
@@ -128,6 +128,7 @@ def _check_config(config: Any, resource: Resource, namespace: str, name: str) ->
     config = pipeline.check_header(config, resource)
     if not config.get("apiVersion") or not config.get("kind"):
         raise bad_request("invalid object type: apiVersion and kind must be set in an apply patch")
+    metadata.decode(config, resource, [])
     meta = config.get("metadata") or {}
     if meta.get("name", name) != name:
         raise bad_request(f"the name of the object ({meta['name']}) does not match the name on the URL ({name})")
@@ -150,6 +151,8 @@ def _check_schema(config: JSON, resource: Resource, namespace: str, name: str) -
 def _resettable(config: JSON, resource: Resource, subresource: str) -> JSON:
     """A configuration in stored form, only what this path may set: status on ``/status``, the rest elsewhere."""
     config = prune(config, resource.schema, "", [], header=True) if resource.schema else copy(config)
+    if config.get("metadata") is None:
+        config["metadata"] = {}
     if subresource == "status":
         kept: JSON = {key: config[key] for key in ("apiVersion", "kind", "status") if key in config}
         meta = config.get("metadata") or {}

@@ -10,6 +10,7 @@ from pytest_modelrt.simulator.apiserver.admission import SYSTEM, User
 from pytest_modelrt.simulator.apiserver.errors import Cause, StatusError, bad_request, go_quote, invalid, required
 from pytest_modelrt.simulator.apiserver.resources import Resource
 from pytest_modelrt.simulator.apiserver.schema.shape import fill_defaults, prune
+from pytest_modelrt.simulator.apiserver.schema.typed import check_types
 from pytest_modelrt.simulator.apiserver.schema.validate import validate
 from pytest_modelrt.simulator.apiserver.values import JSON, copy
 
@@ -85,38 +86,24 @@ def _strict_error(resource: Resource, problems: list[str], patch: Any) -> Status
     )
 
 
-def default(obj: JSON, resource: Resource) -> None:
+def default(obj: JSON, resource: Resource, old: JSON | None = None) -> None:
     """Fill in schema defaults, then the kind's own; raises 400 when a typed kind has a field of the wrong type."""
     if resource.schema:
         fill_defaults(obj, resource.schema)
         if not resource.custom:
-            _check_types(obj, resource)
+            check_types(obj, resource.schema, resource.kind, resource.version)
+    if old is not None:
+        resource.strategy.carry(obj, old)
     resource.strategy.default(obj)
 
 
-def _check_types(obj: JSON, resource: Resource) -> None:
-    for cause in validate(obj, resource.schema):
-        if cause.reason == "FieldValueTypeInvalid":
-            found, wanted = _types_in(cause.message)
-            raise bad_request(
-                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: json: cannot '
-                f"unmarshal {found} into Go struct field {resource.kind}.{cause.field} of type {wanted}"
-            )
-
-
-def _types_in(message: str) -> tuple[str, str]:
-    go = {"integer": "number", "boolean": "bool"}
-    found = message.rpartition('"')[0].rpartition('"')[2]
-    wanted = message.partition("must be of type ")[2].partition(":")[0]
-    return go.get(found, found), {"integer": "int32", "boolean": "bool"}.get(wanted, wanted)
-
-
 def check(obj: JSON, old: JSON | None, resource: Resource) -> None:
-    """Everything validation has to say; raises 422."""
+    """Everything validation has to say, about the schema first; raises 422."""
     causes = metadata.validate(obj["metadata"], None if old is None else old["metadata"], resource)
     if resource.schema:
         causes += validate({key: value for key, value in obj.items() if key != "metadata"}, _bare(resource))
-    causes += resource.strategy.validate(obj, old)
+    if not causes:
+        causes += resource.strategy.validate(obj, old)
     if causes:
         unique = list({(cause.field, cause.message): cause for cause in causes}.values())
         raise invalid(resource.kind_group, obj["metadata"]["name"], unique)

@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlencode
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from pytest_modelrt.simulator.apiserver.errors import StatusError, bad_request, invalid, method_not_allowed, not_found
 from pytest_modelrt.simulator.apiserver.errors import forbidden_field as forbidden_option
@@ -124,8 +125,6 @@ class KubeletProxy:
         refusals: bool = False,
     ) -> web.StreamResponse:
         """Stream a node's answer to the client; with ``refusals`` the node's own 400 becomes a Status."""
-        from yarl import URL
-
         try:
             upstream = await self._client().request(
                 method, URL(url, encoded=True), headers=headers, data=body, allow_redirects=False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -203,8 +204,6 @@ class Catalog:
 
 def version_priority(version: str) -> tuple[int, int, int, str]:
     """Sort key that puts stable versions first, newest first: v2, v1, v1beta2, v1beta1, v1alpha1, other names."""
-    import re
-
     match = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
     if match is None:
         return (3, 0, 0, version)

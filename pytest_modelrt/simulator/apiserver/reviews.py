@@ -10,11 +10,13 @@ from pytest_modelrt.simulator.apiserver import rbac
 from pytest_modelrt.simulator.apiserver.admission import User
 from pytest_modelrt.simulator.apiserver.auth import Authenticator
 from pytest_modelrt.simulator.apiserver.errors import bad_request, invalid, invalid_value, not_found
+from pytest_modelrt.simulator.apiserver.kinds.schemas import types
 from pytest_modelrt.simulator.apiserver.rbac import Authorizer
 from pytest_modelrt.simulator.apiserver.resources import Resource
+from pytest_modelrt.simulator.apiserver.schema.typed import check_types
 from pytest_modelrt.simulator.apiserver.store import Snapshot, Store
 from pytest_modelrt.simulator.apiserver.tokens import TokenSigner
-from pytest_modelrt.simulator.apiserver.values import JSON, dig, timestamp
+from pytest_modelrt.simulator.apiserver.values import JSON, timestamp
 
 _SHORTEST = 600
 _LONGEST = 1 << 32
@@ -34,8 +36,7 @@ class Reviews:
 
     def review(self, resource: Resource, namespace: str, body: Any, user: User) -> JSON:
         """The answer to a review of the kind ``resource`` describes; raises 400."""
-        if not isinstance(body, dict):
-            raise bad_request("a review must be an object")
+        check_types(body, resource.schema, resource.kind, resource.version)
         spec = body.get("spec") or {}
         answers: dict[str, Callable[[], JSON]] = {
             "SelfSubjectAccessReview": lambda: self._access(user, spec),
@@ -84,7 +85,8 @@ class Reviews:
         account = self._store.get(resource.storage, namespace, name)
         if account is None:
             raise not_found(resource, name)
-        spec = dict(dig(body, "spec") or {})
+        check_types(body, types()["TokenRequest"], "TokenRequest", "v1")
+        spec = dict(body.get("spec") or {})
         audiences = list(spec.get("audiences") or [self._signer.issuer])
         seconds = spec.get("expirationSeconds") or 3600
         if not isinstance(seconds, int) or seconds < _SHORTEST:

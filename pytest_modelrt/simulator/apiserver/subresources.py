@@ -8,8 +8,10 @@ from pytest_modelrt.simulator.apiserver import jsonpath
 from pytest_modelrt.simulator.apiserver.deletion import DeleteOptions, Deleter
 from pytest_modelrt.simulator.apiserver.errors import StatusError, bad_request, conflict, invalid, invalid_value
 from pytest_modelrt.simulator.apiserver.kinds.columns import labels_text
+from pytest_modelrt.simulator.apiserver.kinds.schemas import types
 from pytest_modelrt.simulator.apiserver.pipeline import WriteOptions
 from pytest_modelrt.simulator.apiserver.resources import Resource
+from pytest_modelrt.simulator.apiserver.schema.typed import check_types
 from pytest_modelrt.simulator.apiserver.selectors import label_selector
 from pytest_modelrt.simulator.apiserver.store import Changed, Snapshot
 from pytest_modelrt.simulator.apiserver.values import JSON, copy, dig, timestamp
@@ -44,6 +46,7 @@ def scale_of(resource: Resource, obj: JSON) -> JSON:
 
 def rescaled(resource: Resource, obj: JSON, scale: JSON) -> JSON:
     """``obj`` with the replicas a Scale asks for; raises 409 for a stale Scale, 422 for a bad number."""
+    check_types(scale, types()["Scale"], "Scale", "v1")
     replicas = dig(scale, "spec", "replicas")
     name = obj["metadata"]["name"]
     version = dig(scale, "metadata", "resourceVersion")
@@ -101,6 +104,7 @@ async def evict_pod(
                 continue
             if (dig(snapshot.object, "status", "disruptionsAllowed") or 0) <= 0:
                 raise _budget_refusal(key[1], snapshot)
+    check_types(body, types()["Eviction"], "Eviction", "v1")
     wish = DeleteOptions.parse(dig(body, "deleteOptions"), {})
     await deleter.delete(resource, namespace, name, wish, options)
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}

@@ -67,8 +67,8 @@ class Writer:
             obj.pop("status", None)
         pipeline.default(obj, resource)
         obj = await self._admit("CREATE", resource, obj, None, options)
-        resource.strategy.on_create(obj)
         pipeline.check(obj, None, resource)
+        resource.strategy.on_create(obj)
         schema = with_metadata(resource.schema)
         if manager is not None:
             managed.write(obj, fields or [])
@@ -135,7 +135,7 @@ class Writer:
             current = self.find(resource, namespace, name)
             old = current.object
             raw = change(old)
-            if replace and not dig(raw, "metadata", "resourceVersion") and resource.custom:
+            if replace and not dig(raw, "metadata", "resourceVersion") and resource.strategy.needs_version:
                 raise pipeline.require_version(resource, name)
             obj = self._next(resource, old, raw, options, subresource, patch)
             if manager is None:
@@ -178,8 +178,7 @@ class Writer:
             obj.pop("status", None)
             if "status" in old:
                 obj["status"] = copy(old["status"])
-        resource.strategy.carry(obj, old)
-        pipeline.default(obj, resource)
+        pipeline.default(obj, resource, old)
         return obj
 
     def commit(self, resource: Resource, current: Snapshot, obj: JSON) -> Snapshot:

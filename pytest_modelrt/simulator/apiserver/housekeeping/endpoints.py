@@ -102,7 +102,8 @@ class EndpointsJob(Job[Key]):
             },
             "addressType": "IPv4",
             "endpoints": [_slice_endpoint(service.object, pod) for pod in pods if _countable(pod)],
-            "ports": _ports(service.object, next((pod for pod in pods if _countable(pod)), None)),
+            # Unlike in Endpoints, an unnamed port has the empty name: kubectl reads it without looking.
+            "ports": [{"name": "", **port} for port in _ports(service.object, next(filter(_countable, pods), None))],
         }
         current = next(iter(self._slices(namespace, meta["name"])), None)
         await self._write(builtin(self._catalog, "discovery.k8s.io", "v1", "endpointslices"), namespace, current, body)

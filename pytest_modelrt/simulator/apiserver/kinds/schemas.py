@@ -13,7 +13,10 @@ from pytest_modelrt.simulator.apiserver.values import JSON
 _PODS = """
 Pod: spec:PodSpec status:PodStatus
 PodTemplate: template:PodTemplateSpec
-PodTemplateSpec: metadata:any spec:PodSpec
+PodTemplateSpec: metadata:TemplateMeta spec:PodSpec
+TemplateMeta: name:s generateName:s namespace:s labels:{s} annotations:{s} creationTimestamp:t finalizers:<s>
+  ownerReferences:[OwnerReference|uid]
+OwnerReference: apiVersion:s kind:s name:s uid:s controller:b blockOwnerDeletion:b
 LocalRef: name:s
 ObjectRef: apiVersion:s kind:s name:s namespace:s uid:s resourceVersion:s fieldPath:s
 LabelSelector: matchLabels:{s} matchExpressions:[Requirement]
@@ -44,7 +47,8 @@ EnvVar: name:s! value:s valueFrom:any
 Resources: limits:{q} requests:{q} claims:[any]
 VolumeMount: name:s! readOnly:b mountPath:s! subPath:s mountPropagation:s subPathExpr:s recursiveReadOnly:s
 VolumeDevice: name:s! devicePath:s!
-Probe: exec:any httpGet:any tcpSocket:any grpc:any initialDelaySeconds:i timeoutSeconds:i=1 periodSeconds:i=10
+HttpGet: path:s port:p host:s scheme:s httpHeaders:[any]
+Probe: exec:any httpGet:HttpGet tcpSocket:any grpc:any initialDelaySeconds:i timeoutSeconds:i=1 periodSeconds:i=10
   successThreshold:i=1 failureThreshold:i=3 terminationGracePeriodSeconds:i
 Volume: name:s! hostPath:any emptyDir:any secret:any nfs:any iscsi:any glusterfs:any persistentVolumeClaim:any
   rbd:any downwardAPI:any fc:any configMap:any projected:any csi:any ephemeral:any image:any local:any
@@ -106,8 +110,10 @@ LeaseSpec: holderIdentity:s leaseDurationSeconds:i acquireTime:t renewTime:t lea
 
 _WORKLOADS = """
 Deployment: spec:DeploymentSpec status:DeploymentStatus
-DeploymentSpec: replicas:i=1 selector:LabelSelector! template:PodTemplateSpec! strategy:any minReadySeconds:i
+DeploymentSpec: replicas:i=1 selector:LabelSelector! template:PodTemplateSpec! strategy:DeploymentStrategy minReadySeconds:i
   revisionHistoryLimit:i=10 paused:b progressDeadlineSeconds:i=600
+DeploymentStrategy: type:s rollingUpdate:RollingUpdate
+RollingUpdate: maxUnavailable:p maxSurge:p
 DeploymentStatus: observedGeneration:i replicas:i updatedReplicas:i readyReplicas:i availableReplicas:i
   unavailableReplicas:i terminatingReplicas:i conditions:[Condition|type] collisionCount:i
 ReplicaSet: spec:ReplicaSetSpec status:ReplicaSetStatus
@@ -147,6 +153,27 @@ RoleBinding: subjects:[Subject] roleRef:RoleRef!
 ClusterRoleBinding: subjects:[Subject] roleRef:RoleRef!
 Subject: kind:s! apiGroup:s name:s! namespace:s
 RoleRef: apiGroup:s kind:s! name:s!
+SelfSubjectAccessReview: spec:AccessSpec
+SubjectAccessReview: spec:AccessSpec
+LocalSubjectAccessReview: spec:AccessSpec
+AccessSpec: resourceAttributes:ResourceAttributes nonResourceAttributes:PathAttributes user:s groups:[s] uid:s
+  extra:{[s]}
+ResourceAttributes: namespace:s verb:s group:s version:s resource:s subresource:s name:s fieldSelector:any
+  labelSelector:any
+PathAttributes: path:s verb:s
+SelfSubjectRulesReview: spec:RulesSpec
+RulesSpec: namespace:s
+SelfSubjectReview: status:any
+TokenReview: spec:TokenReviewSpec
+TokenReviewSpec: token:s audiences:[s]
+TokenRequest: spec:TokenRequestSpec
+TokenRequestSpec: audiences:[s] expirationSeconds:i boundObjectRef:BoundObjectRef
+BoundObjectRef: kind:s apiVersion:s name:s uid:s
+DeleteOptions: gracePeriodSeconds:i preconditions:Preconditions orphanDependents:b propagationPolicy:s dryRun:[s]
+Preconditions: uid:s resourceVersion:s
+Eviction: deleteOptions:DeleteOptions
+Scale: spec:ScaleSpec
+ScaleSpec: replicas:i
 CustomResourceDefinition: spec:CustomResourceDefinitionSpec! status:any
 CustomResourceDefinitionSpec: group:s! names:CrdNames! scope:s! versions:[CrdVersion]! conversion:any
   preserveUnknownFields:b

@@ -292,3 +292,23 @@ def test_definitions_come_and_go(kubectl: Kubectl, namespace: str, cluster: Clus
 @pytest.mark.parametrize("resource", ["pods", "services", "nodes", "jobs", "events", "secrets", "crd", "clusterroles"])
 def test_every_table_prints(kubectl: Kubectl, resource: str) -> None:
     assert kubectl.run("get", resource, "-A").returncode == 0
+
+
+def test_every_kind_is_described(kubectl: Kubectl, namespace: str) -> None:
+    at = ("-n", namespace)
+    kubectl("run", "one", *at, "--image=nginx", "--port=80", "--labels=app=one")
+    kubectl("expose", "pod", "one", *at, "--port=80")
+    kubectl("apply", *at, "-f", "-", stdin=DEPLOYMENT)
+    node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": f"node-{namespace}"}}
+    kubectl("apply", "-f", "-", stdin=json.dumps(node))
+    kubectl("cordon", f"node-{namespace}")
+    kubectl("taint", "nodes", f"node-{namespace}", "a=b:NoSchedule")
+    for target in ("pod/one", "svc/one", "deploy/web", "sa/default", "cm/kube-root-ca.crt"):
+        assert "Name:" in kubectl("describe", target, *at)
+    described = kubectl("describe", "node", f"node-{namespace}")
+    assert "a=b:NoSchedule" in described
+    assert "Unschedulable:      true" in described
+    assert "Name:" in kubectl("describe", "ns", namespace)
+    assert "Name:" in kubectl("describe", "crd", "widgets.example.com")
+    assert "web" in kubectl("get", "all", *at)
+    kubectl("delete", "node", f"node-{namespace}")
