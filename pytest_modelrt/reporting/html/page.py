@@ -68,7 +68,7 @@ class HtmlPage:
     def __init__(self, plan: Plan, campaign: Campaign) -> None:
         self._cases = plan.by_id()
         self._campaign = campaign
-        self._judged: dict[str, _Rendered] = {}
+        self._still: dict[str, _Rendered] = {}
         self._timeline = Timeline()
 
     def render(self, view: RunView, links: Links = ()) -> bytes:
@@ -105,14 +105,14 @@ class HtmlPage:
         return [self._case(case, view.latest.get(case), view.last_time) for case in ordered]
 
     def _case(self, case_id: str, trace: CaseTrace | None, now: str) -> _Rendered:
-        """Values, row and section of a case; remembered once the verdict has fallen."""
-        judged = trace is not None and trace.verdict is not None
-        known = self._judged.get(case_id) if judged else None
+        """Values, row and section of a case; remembered while it waits and once the verdict has fallen."""
+        still = trace is None or trace.verdict is not None
+        known = self._still.get(case_id) if still else None
         if known is None or known.trace is not trace:
             item = entry_of(case_id, self._cases.get(case_id), trace, self._campaign, now)
             known = _Rendered(item, _macros().row(item), _macros().section(item), trace)
-            if judged:
-                self._judged[case_id] = known
+            if still:
+                self._still[case_id] = known
         return known
 
     def _context(self, view: RunView, entries: Sequence[Entry], many: bool) -> dict[str, Any]:
