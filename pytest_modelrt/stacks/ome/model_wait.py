@@ -93,11 +93,11 @@ class ModelWait:
         limits = self.context.deadlines
         now = self.context.now()
         self.entries = read_entries(self.context.cluster, self.context.names.model.name)
-        fingerprint = self.entries.fingerprint()
-        if fingerprint != self._fingerprint:
-            self._fingerprint = fingerprint
-            self._moved = now
         updating = self.entries.with_status("Updating")
+        fingerprint, before = self.entries.fingerprint(), self._fingerprint
+        self._fingerprint = fingerprint
+        if fingerprint != before and (before or updating or not self.entries.own):
+            self._moved = now  # a first look at nodes that are all done is no news
         self.context.observe(
             "download-progress",
             {"updating": len(updating), "completed_bytes": self.entries.completed_bytes,
