@@ -20,6 +20,7 @@ from pytest_modelrt.simulator.resources import (
     CONFIG_MAPS,
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
+    INGRESSES,
     LEADER_WORKER_SETS,
     ROLE_BINDINGS,
     ROLES,
@@ -94,6 +95,15 @@ def external_service(setting: Setting, entry: Component) -> Child:
     selector = {SERVICE_LABEL: setting.name, COMPONENT_LABEL: entry.kind}
     ports = [{"name": "http", "port": number, "targetPort": target, "protocol": "TCP"}]
     return SERVICES, {"metadata": metadata, "spec": {"selector": selector, "ports": ports}}
+
+
+def ingress(setting: Setting, entry: Component, host: str) -> Child:
+    """The way in from outside, to router or engine."""
+    port = {"number": entry_port(entry)}
+    backend = {"service": {"name": entry.name, "port": port}}
+    path = {"path": "/", "pathType": "Prefix", "backend": backend}
+    metadata = _metadata(setting, setting.name, {SERVICE_LABEL: setting.name})
+    return INGRESSES, {"metadata": metadata, "spec": {"rules": [{"host": host, "http": {"paths": [path]}}]}}
 
 
 def entry_port(entry: Component) -> int:

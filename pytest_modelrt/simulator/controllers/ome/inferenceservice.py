@@ -22,6 +22,7 @@ from pytest_modelrt.simulator.resources import (
     DEPLOYMENTS,
     DISRUPTION_BUDGETS,
     INFERENCE_SERVICES,
+    INGRESSES,
     LEADER_WORKER_SETS,
     OME_NAMESPACE,
     PODS,
@@ -35,7 +36,7 @@ from pytest_modelrt.simulator.workqueue import WorkQueue
 FINALIZER = "inferenceservice.finalizers"
 _WATCHED = (DEPLOYMENTS, SERVICES, CONFIG_MAPS, AUTOSCALERS, DISRUPTION_BUDGETS, LEADER_WORKER_SETS)
 _COMPONENTS = ("engine", "decoder", "router")
-_UNWATCHED = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS)
+_UNWATCHED = (SERVICE_ACCOUNTS, ROLES, ROLE_BINDINGS, INGRESSES)
 """Children whose changes do not wake their service."""
 
 
@@ -133,6 +134,8 @@ class InferenceServiceController:
         entry = next((c for c in components if c.kind == "router"), components[0])
         if settings.ingress_disabled:
             await self._applier.apply(*children.external_service(setting, entry))
+        elif self._workload(entry).is_ready:
+            await self._applier.apply(*children.ingress(setting, entry, _host(setting, settings)))
         await self._update_status(service, setting, components, entry, settings)
 
     def _settings(self) -> Settings:
@@ -239,8 +242,12 @@ def _service_of(pod: Object) -> tuple[tuple[str, str], ...]:
     return ((metadata["namespace"], name),) if name else ()
 
 
+def _host(setting: Setting, settings: Settings) -> str:
+    return f"{setting.name}.{setting.namespace}.{settings.ingress_domain}"
+
+
 def _url(setting: Setting, entry: Component, settings: Settings, *, ready: bool) -> Object:
-    host = f"{setting.name}.{setting.namespace}.{settings.ingress_domain}"
+    host = _host(setting, settings)
     port = f":{children.entry_port(entry)}" if setting.profile.url_has_port else ""
     url = f"{settings.url_scheme}://{host}{port}"
     if settings.ingress_disabled:

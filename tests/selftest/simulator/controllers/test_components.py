@@ -176,6 +176,14 @@ def test_external_service_port_by_release() -> None:
         assert service["spec"]["selector"] == {"ome.io/inferenceservice": "qwen3-8b", "component": "engine"}
 
 
+def test_ingress_leads_to_the_entry_component() -> None:
+    made = setting({"engine": {}, "router": {}})
+    resource, body = children.ingress(made, component("router", made), "qwen3-8b.qwen3-8b.svc.cluster.local")
+    assert resource.plural == "ingresses"
+    backend = body["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    assert backend == {"name": "qwen3-8b-router", "port": {"number": 8080}}
+
+
 def test_merge_by_key() -> None:
     base = {"volumes": [{"name": "a", "emptyDir": {}}], "tolerations": [{"key": "x"}]}
     over = {"volumes": [{"name": "b", "emptyDir": {}}], "tolerations": [{"key": "y"}]}
