@@ -18,6 +18,7 @@ class Owner(StrEnum):
     CONFIG = "config"
     RUNTIME = "runtime image"
     PLATFORM = "OME"
+    GATEWAY = "MaaS gateway"
     CLUSTER = "cluster"
     HUB = "hub"
     SUITE = "suite"

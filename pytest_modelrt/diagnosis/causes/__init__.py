@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pytest_modelrt.diagnosis.causes import access, control_plane, download, engine, placement, runtime
+from pytest_modelrt.diagnosis.causes import access, control_plane, download, engine, gateway, placement, runtime
 from pytest_modelrt.diagnosis.model import Cause
 
 CAUSES: dict[str, Cause] = {
     cause.slug: cause
-    for module in (control_plane, download, runtime, placement, engine, access)
+    for module in (control_plane, download, runtime, placement, engine, access, gateway)
     for cause in module.CAUSES
 }
 """Slug -> cause, in the order a case would meet them."""
