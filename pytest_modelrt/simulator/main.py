@@ -147,7 +147,9 @@ async def _serve(options: Options, scenario: Scenario, residence: Residence) -> 
             "platforms": list(options.platforms),
         }
     )
-    town = Town(residence, ScaledClock(options.speed), scenario, options.fleet, profile, options.platforms)
+    scenario.signals.write_to(residence.directory)
+    platforms = options.platforms if scenario.file.installed else ()
+    town = Town(residence, ScaledClock(options.speed), scenario, options.fleet, profile, platforms)
     running = asyncio.create_task(town.run(options.apiserver, options.without, stop), name="town")
     ready = asyncio.create_task(town.ready.wait(), name="ready")
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)

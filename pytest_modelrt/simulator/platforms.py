@@ -17,6 +17,11 @@ from pytest_modelrt.simulator.controllers.ome.manager import Manager
 from pytest_modelrt.simulator.controllers.platform import Platform
 from pytest_modelrt.simulator.controllers.workloads.pods import is_ready
 from pytest_modelrt.simulator.fleet import Fleet
+from pytest_modelrt.simulator.gateway.istio import Istiod, Proxies
+from pytest_modelrt.simulator.gateway.kuadrant import Operator, Services
+from pytest_modelrt.simulator.gateway.maas_api import maas_api
+from pytest_modelrt.simulator.gateway.mesh import Mesh
+from pytest_modelrt.simulator.gateway.ports import HostPort
 from pytest_modelrt.simulator.nodes.programs import Program
 from pytest_modelrt.simulator.resources import OME_NAMESPACE
 from pytest_modelrt.simulator.scenario import Scenario
@@ -25,10 +30,13 @@ from pytest_modelrt.simulator.scenario import Scenario
 class Installed(Protocol):
     """One platform: what it installs, what runs in its containers, when it is there."""
 
-    programs: Mapping[str, Program]
-    """Image prefix -> program."""
-    preloaded: Sequence[str]
-    """Images that lie on every node from the start."""
+    @property
+    def programs(self) -> Mapping[str, Program]:
+        """Image prefix -> program."""
+
+    @property
+    def preloaded(self) -> Sequence[str]:
+        """Images that lie on every node from the start."""
 
     async def install(self, client: ApiClient) -> None:
         """Create its objects."""
@@ -49,7 +57,7 @@ class Ome:
 
     def __init__(self, platform: Platform, scenario: Scenario, fleet: Fleet) -> None:
         self._profile = platform.profile
-        self._token_secret = scenario.token_secret
+        self._token = scenario.token
         self._wanted = fleet.nodes + 1
         manager, agents = Manager(platform), AgentFleet(platform)
         self.admit = Webhooks(platform, manager.is_serving).__call__
@@ -58,7 +66,7 @@ class Ome:
 
     async def install(self, client: ApiClient) -> None:
         """Namespace, settings, manager and one agent per node."""
-        await bootstrap.install(client, self._profile, token_secret=self._token_secret)
+        await bootstrap.install(client, self._profile, token=self._token)
 
     def settled(self, pods: Iterable[Object]) -> bool:
         """Whether the manager and every agent run."""
@@ -68,10 +76,19 @@ class Ome:
 class KServe:
     """KServe's LLMInferenceServices, Istio's gateways, Kuadrant's policies."""
 
-    def __init__(self, platform: Platform, _scenario: Scenario, _fleet: Fleet) -> None:
-        manager = LLMManager(platform)
+    def __init__(self, platform: Platform, host_port: HostPort) -> None:
+        manager, mesh = LLMManager(platform), Mesh(host_port)
+        services = Services(platform, mesh)
         self.admit = Webhook(manager.is_serving).__call__
-        self.programs = {kserve.LLMISVC_IMAGE: manager.program}
+        self.programs = {
+            kserve.LLMISVC_IMAGE: manager.program,
+            kserve.ISTIOD_IMAGE: Istiod(platform, mesh).program,
+            kserve.PROXY_IMAGE: Proxies(platform, mesh).program,
+            kserve.KUADRANT_IMAGE: Operator(platform, mesh).program,
+            kserve.AUTHORINO_IMAGE: services.authorino,
+            kserve.LIMITADOR_IMAGE: services.limitador,
+            kserve.MAAS_API_IMAGE: maas_api,
+        }
         self.preloaded = kserve.PRELOADED
 
     async def install(self, client: ApiClient) -> None:
@@ -87,5 +104,12 @@ def _ready_in(pods: Iterable[Object], namespaces: set[str]) -> int:
     return sum(is_ready(pod) for pod in pods if pod["metadata"]["namespace"] in namespaces)
 
 
-PLATFORMS: Mapping[str, Callable[[Platform, Scenario, Fleet], Installed]] = {"ome": Ome, "kserve": KServe}
-"""By the name used on the command line."""
+def installed(
+    names: Iterable[str], platform: Platform, scenario: Scenario, fleet: Fleet, host_port: HostPort
+) -> list[Installed]:
+    """The platforms of these names, ready to be installed."""
+    makers: Mapping[str, Callable[[], Installed]] = {
+        "ome": lambda: Ome(platform, scenario, fleet),
+        "kserve": lambda: KServe(platform, host_port),
+    }
+    return [makers[name]() for name in names]

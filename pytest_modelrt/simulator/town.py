@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from pytest_modelrt.clock import SIMULATOR_EXTENSION, Clock
+from pytest_modelrt.simulator import platforms
 from pytest_modelrt.simulator.apiserver.admission import AdmissionRequest
 from pytest_modelrt.simulator.apiserver.pki import Authority
 from pytest_modelrt.simulator.apiserver.server import ApiServer, ServerConfig
@@ -19,15 +20,17 @@ from pytest_modelrt.simulator.client import ApiClient, Object
 from pytest_modelrt.simulator.controllers import bootstrap
 from pytest_modelrt.simulator.controllers.platform import Platform
 from pytest_modelrt.simulator.controllers.profile import Profile
-from pytest_modelrt.simulator.controllers.schemas import crds
+from pytest_modelrt.simulator.controllers.schemas import PLATFORM_FILES, crds
 from pytest_modelrt.simulator.controllers.workloads import Workloads
 from pytest_modelrt.simulator.controllers.workloads.pods import is_ready
 from pytest_modelrt.simulator.fleet import Fleet
+from pytest_modelrt.simulator.gateway.ports import HostPort
 from pytest_modelrt.simulator.nodes.house import Nodes
-from pytest_modelrt.simulator.platforms import PLATFORMS, Installed
+from pytest_modelrt.simulator.platforms import Installed
 from pytest_modelrt.simulator.residence import Residence
 from pytest_modelrt.simulator.resources import NODES, PODS
 from pytest_modelrt.simulator.scenario import Scenario
+from pytest_modelrt.simulator.scenario.faults import OWN_USER, api_faults
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +45,7 @@ class Town:
         scenario: Scenario,
         fleet: Fleet,
         profile: Profile,
-        platforms: tuple[str, ...] = tuple(PLATFORMS),
+        names: tuple[str, ...] = tuple(PLATFORM_FILES),
     ) -> None:
         self.ready = asyncio.Event()
         self._residence = residence
@@ -50,7 +53,8 @@ class Town:
         self._scenario = scenario
         self._fleet = fleet
         self._profile = profile
-        self._platforms = platforms
+        self._platforms = names
+        self._host_port = HostPort()
         self._webhooks: list[Installed] = []
 
     async def run(self, apiserver: Path | None, without: frozenset[str], stop: asyncio.Event) -> None:
@@ -62,11 +66,12 @@ class Town:
         Raises:
             Exception: whatever made a part fail.
         """
+        self._scenario.opening.close()
         async with AsyncExitStack() as stack:
             client, authority = await self._reach(apiserver, stack)
             platform = Platform(client, self._clock, self._profile)
             stack.push_async_callback(platform.informers.stop)
-            installed = [PLATFORMS[name](platform, self._scenario, self._fleet) for name in self._platforms]
+            installed = platforms.installed(self._platforms, platform, self._scenario, self._fleet, self._host_port)
             workloads = Workloads(platform, without)
             nodes = self._nodes(client, installed, self._certificate(authority))
             stack.push_async_callback(nodes.stop)
@@ -80,6 +85,7 @@ class Town:
             stack.push_async_callback(_cancelled, working)
             await self._first_of(self._settled(platform, installed), working, stop)
             if not stop.is_set():
+                await self._set_the_scene(client, own=apiserver is None)
                 self._move_in(apiserver)
                 self.ready.set()
             await self._first_of(stop.wait(), working, stop)
@@ -90,20 +96,19 @@ class Town:
             client = await stack.enter_async_context(ApiClient.from_kubeconfig(apiserver))
             await bootstrap.install_crds(client, crds(self._platforms))
             return client, Authority()
-        extension = {"speed": self._clock.speed, "directory": str(self._residence.directory.resolve())}
         self._server = ApiServer(
             ServerConfig(
                 directory=self._residence.directory,
                 speed=self._clock.speed,
                 crds=crds(self._platforms),
                 admission=[self._admit],
-                kubeconfig_extension=extension,
+                kubeconfig_extension=self._extension(),
             )
         )
         await self._server.start()
         stack.push_async_callback(self._server.stop)
         context = self._server.authority.client_context()
-        token = self._server.token("system:modelrt")
+        token = self._server.token(OWN_USER)
         client = await stack.enter_async_context(ApiClient(self._server.url, context, token))
         return client, self._server.authority
 
@@ -114,6 +119,19 @@ class Town:
             if changed is not None:
                 return changed
         return None
+
+    async def _set_the_scene(self, client: ApiClient, *, own: bool) -> None:
+        """What the scenario has in store from now on."""
+        for manifest in self._scenario.file.objects:
+            await bootstrap.ensure(client, *bootstrap.known(manifest))
+            self._scenario.signals.note("", f"there before: {manifest['kind']} {manifest['metadata']['name']}")
+        if own:
+            self._server.faults.on_hit = lambda fault: self._scenario.signals.note("", f"API {fault.status}")
+            for fault in api_faults(self._scenario, self._clock.speed):
+                self._server.faults.add(fault)
+        elif self._scenario.file.api:
+            log.warning("the scenario's API faults need the simulator's own API server")
+        self._scenario.opening.open(self._clock)
 
     def _certificate(self, authority: Authority) -> tuple[Path, Path]:
         """The kubelets' certificate and key as files."""
@@ -154,15 +172,19 @@ class Town:
             for stop in stops:
                 stop()
 
+    def _extension(self) -> Object:
+        """What the kubeconfig says about this cluster."""
+        known = {"speed": self._clock.speed, "directory": str(self._residence.directory.resolve())}
+        return {**known, "gateway": self._host_port.url} if "kserve" in self._platforms else known
+
     def _move_in(self, apiserver: Path | None) -> None:
         """Write the kubeconfig that says: ready."""
         if apiserver is None:
             self._server.write_kubeconfig(self._residence.kubeconfig)
             return
         config = yaml.safe_load(apiserver.read_text(encoding="utf-8"))
-        extension = {"speed": self._clock.speed, "directory": str(self._residence.directory.resolve())}
         for entry in config["clusters"]:
-            entry["cluster"]["extensions"] = [{"name": SIMULATOR_EXTENSION, "extension": extension}]
+            entry["cluster"]["extensions"] = [{"name": SIMULATOR_EXTENSION, "extension": self._extension()}]
         self._residence.write(self._residence.kubeconfig.name, yaml.safe_dump(config))
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -42,12 +43,19 @@ class WorkQueue(Generic[K]):
         self._first_retry = first_retry
         self._longest_retry = longest_retry
         self._on_error = on_error or self._log_error
+        self.paused: Callable[[], float] = lambda: 0.0
+        """Cluster seconds for which nothing is to be done; 0: go on."""
         self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._waiting: set[K] = set()
         self._running: set[K] = set()
         self._again: set[K] = set()
         self._failures: dict[K, int] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of its delays."""
+        return self._clock
 
     def add(self, key: K) -> None:
         """Work on ``key`` as soon as a worker is free."""
@@ -92,7 +100,11 @@ class WorkQueue(Generic[K]):
             self._waiting.discard(key)
             self._running.add(key)
             try:
-                await self._once(key)
+                pause = self.paused()
+                if not pause:
+                    await self._once(key)
+                elif math.isfinite(pause):
+                    self.add_after(key, pause)
             finally:
                 self._running.discard(key)
                 if key in self._again:

@@ -74,7 +74,9 @@ class Front:
         parts = trimmed.strip("/").split("/")
         if (parts[0] == "api" and len(parts) >= 3) or (parts[0] == "apis" and len(parts) >= 4):
             return await self._resource(request, path, user)
-        self.authorizer.check(user, Access(request.method.lower(), path=trimmed))
+        access = Access(request.method.lower(), path=trimmed)
+        self.authorizer.check(user, access)
+        self.faults.strike(access, user.name)
         if request.method not in ("GET", "HEAD"):
             raise PlainError
         return self._document(request, trimmed, parts)
@@ -84,10 +86,9 @@ class Front:
         verb = verb_of(request.method, target, request.query)
         resource = target.resource
         namespace = target.name if resource.storage == ("", "namespaces") else target.namespace
-        self.authorizer.check(
-            user, Access(verb, resource.group, resource.plural, target.subresource, namespace, target.name)
-        )
-        self.faults.strike(verb, resource.plural, user.name)
+        access = Access(verb, resource.group, resource.plural, target.subresource, namespace, target.name)
+        self.authorizer.check(user, access)
+        self.faults.strike(access, user.name)
         if self.kubelets.serves(target):
             return await self.kubelets.handle(request, target)
         return await self.api.handle(request, target, verb, user)

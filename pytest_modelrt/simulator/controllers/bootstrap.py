@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from pytest_modelrt.simulator import resources
 from pytest_modelrt.simulator.client import ApiClient, ApiStatusError, Object
 from pytest_modelrt.simulator.controllers.ome import settings
 from pytest_modelrt.simulator.controllers.profile import Profile
@@ -36,8 +37,11 @@ async def install_crds(client: ApiClient, definitions: tuple[Object, ...]) -> No
         await ensure(client, CRDS, definition)
 
 
-async def install(client: ApiClient, profile: Profile, *, token_secret: bool) -> None:
-    """Create namespace, settings, token, accounts, the manager and the agents."""
+async def install(client: ApiClient, profile: Profile, *, token: str = "good") -> None:
+    """Create namespace, settings, token, accounts, the manager and the agents.
+
+    ``token`` is the state of the hub token: ``good``, ``missing``, ``wrong-namespace``, ``wrong-key`` or ``empty``.
+    """
     await ensure(client, NAMESPACES, {"metadata": {"name": OME_NAMESPACE, "labels": {"control-plane": MANAGER_NAME}}})
     objects: list[tuple[Resource, Object]] = [
         (CONFIG_MAPS, settings.defaults(profile)),
@@ -47,12 +51,20 @@ async def install(client: ApiClient, profile: Profile, *, token_secret: bool) ->
         (DEPLOYMENTS, _manager(profile)),
         (DAEMON_SETS, _agents(profile)),
     ]
-    if token_secret:
-        token = base64.b64encode(_PLACEHOLDER_TOKEN.encode()).decode()
-        objects.append((SECRETS, {"metadata": {"name": TOKEN_SECRET}, "type": "Opaque", "data": {"token": token}}))
+    if token != "missing":
+        objects.append((SECRETS, _token_secret(token)))
     for resource, body in objects:
-        body["metadata"]["namespace"] = OME_NAMESPACE
+        body["metadata"].setdefault("namespace", OME_NAMESPACE)
         await ensure(client, resource, body)
+
+
+def _token_secret(state: str) -> Object:
+    value = "" if state == "empty" else base64.b64encode(_PLACEHOLDER_TOKEN.encode()).decode()
+    key = "HF_TOKEN" if state == "wrong-key" else "token"
+    metadata = {"name": TOKEN_SECRET}
+    if state == "wrong-namespace":
+        metadata["namespace"] = "default"
+    return {"metadata": metadata, "type": "Opaque", "data": {key: value}}
 
 
 async def ensure(client: ApiClient, resource: Resource, body: Object) -> None:
@@ -62,6 +74,18 @@ async def ensure(client: ApiClient, resource: Resource, body: Object) -> None:
     except ApiStatusError as error:
         if error.reason != "AlreadyExists":
             raise
+
+
+def known(manifest: Object) -> tuple[Resource, Object]:
+    """A manifest with its resource.
+
+    Raises:
+        ValueError: a kind the simulator does not handle.
+    """
+    for resource in vars(resources).values():
+        if isinstance(resource, Resource) and resource.kind == manifest.get("kind"):
+            return resource, dict(manifest)
+    raise ValueError(f"objects: unknown kind {manifest.get('kind')!r}")
 
 
 def _webhook_service() -> Object:

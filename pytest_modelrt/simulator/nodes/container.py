@@ -17,7 +17,7 @@ from pytest_modelrt.simulator.nodes.images import ImagePullError
 from pytest_modelrt.simulator.nodes.logs import ContainerLog
 from pytest_modelrt.simulator.nodes.probes import Prober
 from pytest_modelrt.simulator.nodes.programs import KILLED_EXIT, SIGTERM_EXIT, ProgramContext
-from pytest_modelrt.simulator.nodes.surroundings import Surroundings
+from pytest_modelrt.simulator.nodes.surroundings import MODEL_LABEL, Surroundings
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +95,7 @@ class Container:
                 return await resolve_environment(self._around.client, self._pod, self.spec)
             except ConfigReferenceError as error:
                 reason = rule.reason if rule else "CreateContainerConfigError"
+                self._note(reason)
                 self._set(waiting={"reason": reason, "message": str(error)})
                 await self._event("Warning", "Failed", f"Error: {error}")
             except (ApiStatusError, aiohttp.ClientError, TimeoutError) as error:
@@ -229,9 +230,14 @@ class Container:
 
     async def kill(self, kind: str) -> None:
         """The startup or liveness probe failed too often."""
+        self._note(f"{kind} probe failed")
         await self._event("Normal", "Killing", f"Container {self.name} failed {kind} probe, will be restarted")
         if self._process is not None:
             self._process.cancel()
+
+    def _note(self, what: str) -> None:
+        labels = self._pod["metadata"].get("labels") or {}
+        self._around.scenario.signals.note(labels.get(MODEL_LABEL, ""), what)
 
     def _set(self, **state: Any) -> None:
         self.state = state

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from pytest_modelrt.clock import Clock
 from pytest_modelrt.simulator.scenario import Scenario
@@ -23,6 +23,7 @@ class Images:
     def __init__(self, scenario: Scenario, clock: Clock) -> None:
         self._scenario = scenario
         self._clock = clock
+        self._failures: Counter[tuple[str, str]] = Counter()
         self._present: set[tuple[str, str]] = set()
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -45,7 +46,9 @@ class Images:
         async with self._locks[node, image]:
             if not self.present(node, image):
                 await self._clock.asleep(script.seconds)
-                if script.error:
+                if script.error and (script.times is None or self._failures[node, image] < script.times):
+                    self._failures[node, image] += 1
+                    self._scenario.signals.note("", f"image {image}")
                     raise ImagePullError(script.reason, script.error)
                 self._present.add((node, image))
         return self._clock.monotonic() - started

@@ -31,6 +31,7 @@ class Injector:
         self._clock = clock
         self._timeline = scenario.file.timeline
         self._kubelet = kubelet
+        self._signals = scenario.signals
         self._events = EventRecorder(client, clock, "modelrt-scenario")
         self._group: asyncio.TaskGroup | None = None
 
@@ -54,7 +55,12 @@ class Injector:
     async def _later(self, injection: Injection, obj: Object, resource: Resource) -> None:
         await self._clock.asleep(injection.at)
         name, namespace = obj["metadata"]["name"], obj["metadata"].get("namespace")
+        self._signals.note("", f"timeline: {resource.kind} {name}")
         try:
+            if injection.patch is not None:
+                await self._client.patch(resource, name, dict(injection.patch), namespace)
+            if injection.delete:
+                await self._client.delete(resource, name, namespace)
             if injection.status is not None:
                 await self._client.patch_status(resource, name, dict(injection.status), namespace)
             if injection.event is not None:
@@ -69,13 +75,14 @@ class Injector:
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("timeline: %s %s: %s", resource.kind, name, error)
         if injection.log is not None:
-            await self._write_log(injection.log, namespace or "", name)
+            await self._write_log(injection.log, namespace or "", name, injection.container)
 
-    async def _write_log(self, text: str, namespace: str, name: str) -> None:
-        """Into the log of the pod's first container, once it runs."""
+    async def _write_log(self, text: str, namespace: str, name: str, container: str | None) -> None:
+        """Into the log of a container of the pod, once it runs."""
         while (worker := self._kubelet.find(namespace, name)) is not None:
-            if worker.containers[0].output is not None:
-                worker.containers[0].output.write(text)
+            chosen = worker.containers[0] if container is None else worker.container(container)
+            if chosen is not None and chosen.output is not None:
+                chosen.output.write(text)
                 return
             await asyncio.sleep(_RETRY_SECONDS)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping
 
 from pytest_modelrt.simulator.client import Object
 from pytest_modelrt.simulator.informer import Informer
 from pytest_modelrt.simulator.nodes.pod import PodWorker
 from pytest_modelrt.simulator.nodes.quantities import is_finished
-from pytest_modelrt.simulator.nodes.surroundings import Surroundings
+from pytest_modelrt.simulator.nodes.surroundings import COMPONENT_LABEL, MODEL_LABEL, Surroundings
+from pytest_modelrt.simulator.scenario import PortForwardRule
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ class Kubelet:
         self._addresses = addresses
         self._workers: dict[str, PodWorker] = {}
         self._unreachable: set[str] = set()
+        self._dropped: Counter[str] = Counter()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         pods.on_change(self._pod_changed)
 
@@ -32,6 +35,17 @@ class Kubelet:
             if worker.name == name and worker.namespace == namespace:
                 return worker
         return None
+
+    def port_forward_rule(self, pod: Object) -> PortForwardRule | None:
+        """What goes wrong with this connection to the pod; asked once per connection."""
+        labels = pod["metadata"].get("labels") or {}
+        model, component = labels.get(MODEL_LABEL, ""), labels.get(COMPONENT_LABEL, "")
+        rule = self._around.scenario.port_forward(model, component)
+        if rule is None or (rule.times is not None and self._dropped[model] >= rule.times):
+            return None
+        self._dropped[model] += 1
+        self._around.scenario.signals.note(model, "port-forward")
+        return rule
 
     def set_reachable(self, node: str, reachable: bool) -> None:
         """Whether the node's kubelet reaches the API; its pods run on either way."""

@@ -128,7 +128,8 @@ class Machines:
 
     async def _fault(self, name: str, rule: NodeRule, group: asyncio.TaskGroup) -> None:
         """Let a fault come and, when it does not last for ever, go."""
-        await self._clock.asleep(rule.at)
+        await self._scenario.opening.until(self._clock, rule.at)
+        self._scenario.signals.note("", f"node {name}")
         if rule.lost:
             self._silent.add(name)
             self._loss.lost(name, group)

@@ -125,15 +125,33 @@ class KubeletServer:
         async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
             local = self._network.local_port(worker.namespace, worker.name, port)
             refused = f"failed to connect to localhost:{port} inside namespace of pod: connection refused"
+            rule = self._kubelet.port_forward_rule(worker.pod)
+            if rule is not None and rule.error:
+                raise ForwardError(f"error forwarding port {port} to pod {worker.uid}, uid : {rule.error}")
             what = f"error forwarding port {port} to pod {worker.uid}, uid : {refused}"
             if local is None:
                 raise ForwardError(what)
             try:
+                if rule is not None and rule.drop:
+                    return await _dead_end()
                 return await asyncio.open_connection("127.0.0.1", local)
             except OSError:
                 raise ForwardError(what) from None
 
         return connect
+
+
+async def _dead_end() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose other side hangs up on the first word."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    connection = await asyncio.open_connection(*server.sockets[0].getsockname())
+    server.close()
+    return connection
 
 
 async def _port_forward_websocket(request: web.Request, connect: Connect) -> web.StreamResponse:

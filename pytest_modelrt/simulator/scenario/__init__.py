@@ -17,6 +17,7 @@ from pytest_modelrt.plan.problems import ConfigError, Problem
 from pytest_modelrt.simulator import durations
 from pytest_modelrt.simulator.fleet import node_names
 from pytest_modelrt.simulator.hub import Hub, HubRepo
+from pytest_modelrt.simulator.scenario.cluster import AgentRule, ControllerRule, ImageRule, Injection, NodeRule
 from pytest_modelrt.simulator.scenario.model import (
     MILESTONES,
     Crash,
@@ -24,20 +25,22 @@ from pytest_modelrt.simulator.scenario.model import (
     GenerationRule,
     HttpRule,
     HubRule,
-    ImageRule,
-    Injection,
     LogLines,
     ModelRule,
-    NodeRule,
     PodRule,
+    PortForwardRule,
     RouterRule,
     ScenarioFile,
     StartupRule,
 )
+from pytest_modelrt.simulator.scenario.opening import Opening
 from pytest_modelrt.simulator.scenario.reader import read_scenario
+from pytest_modelrt.simulator.scenario.signals import Signals
 
 __all__ = [
     "MILESTONES",
+    "AgentRule",
+    "ControllerRule",
     "Crash",
     "DownloadScript",
     "GenerationRule",
@@ -48,6 +51,7 @@ __all__ = [
     "LogLines",
     "NodeRule",
     "PodRule",
+    "PortForwardRule",
     "RouterRule",
     "Scenario",
     "StartupScript",
@@ -74,6 +78,12 @@ class DownloadScript:
     stale: bool = False
     """Label Ready, entry stays Updating at 100 %."""
     log: tuple[str, ...] = ()
+    stall_seconds: float | None = None
+    """A stall ends after so long; None: never."""
+    corrupt: bool = False
+    """The files arrive damaged."""
+    never_cleared: bool = False
+    """The node keeps label and entry when the model is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,8 @@ class ImageScript:
     seconds: float
     error: str | None = None
     reason: str = "ErrImagePull"
+    times: int | None = None
+    """Only the first so many pulls on each node fail."""
 
 
 class Scenario:
@@ -104,6 +116,8 @@ class Scenario:
         self.file = file or ScenarioFile()
         self.hub = hub or Hub()
         self.seed = self.file.seed if seed is None else seed
+        self.signals = Signals()
+        self.opening = Opening()
 
     @classmethod
     def load(
@@ -134,9 +148,9 @@ class Scenario:
         return self.file.platform
 
     @property
-    def token_secret(self) -> bool:
-        """Whether the hub token lies in the platform's namespace."""
-        return self.file.token_secret
+    def token(self) -> str:
+        """State of the hub token: ``good``, ``missing``, ``wrong-namespace``, ``wrong-key``, ``empty``."""
+        return self.file.token if self.file.token_secret else "missing"
 
     def repo(self, model_name: str, hub_id: str) -> HubRepo:
         """The repository as the hub shows it in this scenario."""
@@ -183,6 +197,9 @@ class Scenario:
             parse=rule.parse,
             stale=rule.stale,
             log=rule.log,
+            stall_seconds=rule.stall_seconds,
+            corrupt=rule.corrupt and hit,
+            never_cleared=rule.never_cleared and hit,
         )
 
     def startup(
@@ -229,6 +246,15 @@ class Scenario:
         rule: PodRule | None = self._rule(model_name, hub_id, "pod")
         return rule if rule and rule.component == component else None
 
+    def port_forward(self, model_name: str, component: str, hub_id: str = "") -> PortForwardRule | None:
+        """What goes wrong with port-forwards to a component, if so."""
+        rule: PortForwardRule | None = self._rule(model_name, hub_id, "port_forward")
+        return rule if rule and rule.component == component else None
+
+    def agent_outages(self, node: str) -> tuple[AgentRule, ...]:
+        """When the download agent of a node is down."""
+        return tuple(rule for rule in self.file.agents if _any_match(rule.match, node))
+
     def image(self, image: str) -> ImageScript:
         """How pulling ``image`` goes."""
         rule = ImageRule(match=())
@@ -236,7 +262,7 @@ class Scenario:
             if _any_match(candidate.match, image):
                 rule = candidate
         seconds = self.file.image_pull_seconds if rule.seconds is None else rule.seconds
-        return ImageScript(seconds, rule.error, rule.reason)
+        return ImageScript(seconds, rule.error, rule.reason, rule.times)
 
     def node_faults(self, node: str) -> tuple[NodeRule, ...]:
         """Faults of a node over time."""

@@ -1,5 +1,5 @@
-"""What a scenario file may say. Field names are the keys of the file; config/scenarios/README.md explains
-them for people.
+"""What a scenario file may say about models, and the file as a whole. Field names are the keys of the file;
+config/scenarios/README.md explains them for people.
 
 Absent means: as on a sunny day. All durations are cluster seconds.
 """
@@ -7,10 +7,23 @@ Absent means: as on a sunny day. All durations are cluster seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from pytest_modelrt.simulator.scenario.cluster import (
+    AgentRule,
+    ApiRule,
+    ControllerRule,
+    Expectation,
+    FileEdit,
+    ImageRule,
+    Injection,
+    NodeRule,
+)
+from pytest_modelrt.simulator.scenario.gateway import GatewayRule
+
 MILESTONES = (
+    "start",
     "server_args",
     "load_begin",
     "load_end",
@@ -56,6 +69,12 @@ class DownloadRule:
     """The node's label says Ready, its ConfigMap entry stays Updating at 100 %."""
     log: tuple[str, ...] = ()
     """More lines for the downloader's log."""
+    stall_seconds: float | None = None
+    """A stall at ``stuck_at`` ends after so long; None: never."""
+    corrupt: bool = False
+    """The files arrive damaged: nobody notices before an engine reads them."""
+    never_cleared: bool = False
+    """The agent does not get round to the deletion: label and entry stay, and so does the model's finalizer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +192,21 @@ class PodRule:
 
 
 @dataclass(frozen=True, slots=True)
+class PortForwardRule:
+    """What goes wrong with port-forwards to a model's pods."""
+
+    SHORTHAND: ClassVar[Mapping[str, Mapping[str, Any]]] = {"drop": {"drop": True}}
+
+    drop: bool = False
+    """The connection ends as soon as the first answer byte should come."""
+    error: str | None = None
+    """The kubelet's refusal, e.g. ``pod is not running``."""
+    component: str = "engine"
+    times: int | None = None
+    """Only the first so many connections; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRule:
     """Everything special about the models it matches; later rules of a file outrank earlier ones, by section."""
 
@@ -189,49 +223,7 @@ class ModelRule:
     hub: HubRule | None = None
     router: RouterRule | None = None
     pod: PodRule | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRule:
-    """Pulling the images it matches."""
-
-    match: tuple[str, ...]
-    seconds: float | None = None
-    error: str | None = None
-    """Text of the pull error; the container waits in ErrImagePull and ImagePullBackOff."""
-    reason: str = "ErrImagePull"
-
-
-@dataclass(frozen=True, slots=True)
-class NodeRule:
-    """A fault of the nodes it matches, for a while."""
-
-    match: tuple[str, ...]
-    at: float = 0.0
-    """Cluster seconds after the cluster's start."""
-    lasts: float | None = None
-    """None: for ever."""
-    lost: bool = False
-    """The kubelet stops answering: Ready Unknown, pods stay as they were."""
-    disk_pressure: bool = False
-    cordoned: bool = False
-    broken_gpus: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Injection:
-    """One thing that happens on the timeline, to every object that matches."""
-
-    object: str
-    """``Kind/namespace/name`` or ``Kind/name``; patterns allowed in namespace and name."""
-    at: float = 0.0
-    """Cluster seconds after the object appeared."""
-    event: Mapping[str, Any] | None = None
-    """``{type, reason, message}`` of an event on it."""
-    status: Mapping[str, Any] | None = None
-    """Merge patch for its status."""
-    log: str | None = None
-    """Text for the log of the pod's first container."""
+    port_forward: PortForwardRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +240,20 @@ class ScenarioFile:
     """Duration model of start-ups: ``sunny``, ``recorded``."""
     token_secret: bool = True
     """Whether the hub token lies in the platform's namespace."""
+    token: str = "good"
+    """What is wrong with it: ``good``, ``missing``, ``wrong-namespace``, ``wrong-key``, ``empty``."""
+    installed: bool = True
+    """Whether the platform is there: its kinds, its controller, its agents."""
     image_pull_seconds: float = 20.0
     models: tuple[ModelRule, ...] = ()
     images: tuple[ImageRule, ...] = ()
     nodes: tuple[NodeRule, ...] = ()
-    timeline: tuple[Injection, ...] = field(default=())
+    timeline: tuple[Injection, ...] = ()
+    gateway: GatewayRule = GatewayRule()
+    api: tuple[ApiRule, ...] = ()
+    controller: tuple[ControllerRule, ...] = ()
+    agents: tuple[AgentRule, ...] = ()
+    objects: tuple[Any, ...] = ()
+    """Manifests of objects that are there before anybody comes, in order."""
+    files: tuple[FileEdit, ...] = ()
+    expect: Expectation | None = None

@@ -23,6 +23,9 @@ _CHOICES = {
     "component": ("engine", "router"),
     "embedding": ("nan", "zero", "short"),
     "hang": MILESTONES,
+    "clients": ("all", "suite", "platform"),
+    "token": ("good", "missing", "wrong-namespace", "wrong-key", "empty"),
+    "outcome": ("passed", "failed", "skipped", "error", "not-run"),
 }
 _CHOICES_AT = {"Crash": MILESTONES, "LogLines": MILESTONES}
 _KINDS = sorted(value.kind for value in vars(resources).values() if isinstance(value, resources.Resource))

@@ -128,6 +128,7 @@ class Agent:
     async def _fetch(self, task: Task, hub_id: str) -> None:
         script = self._script(task, hub_id)
         if script.queued:
+            self._context.scenario.signals.note(task.name, "download not taken up")
             return
         self._tries[task.uid, self._context.node] = self._tries.get((task.uid, self._context.node), 0) + 1
         path = task.model["spec"]["storage"].get("path") or f"/raid/models/{hub_id}"
@@ -148,6 +149,7 @@ class Agent:
                 )
             )
             write(f"{words} HuggingFace model {task.info}: {error}")
+            self._context.scenario.signals.note(task.name, "download error")
             if not download.cancelled.is_set():
                 await self._entries.mark(task.model, "Failed")
             raise
@@ -179,7 +181,17 @@ class Agent:
         present = self._context.disk.get(path)
         if present is None or not present.complete:
             self._context.disk.put(path, Directory(hub_id))
-        return await download.run()
+        if download.stalls_after is None:
+            return await download.run()
+        stall = asyncio.create_task(self._note_stall(task.name, download.stalls_after))
+        try:
+            return await download.run()
+        finally:
+            stall.cancel()
+
+    async def _note_stall(self, model: str, after: float) -> None:
+        await self._clock.asleep(after)
+        self._context.scenario.signals.note(model, "download stalls")
 
     async def _finish(self, task: Task, hub_id: str, path: str, download: Download) -> None:
         """Parse the configuration, fill the model's spec, and say Ready."""
@@ -187,16 +199,19 @@ class Agent:
         repo = self._context.scenario.repo(task.name, hub_id)
         directory = self._context.disk.get(path) or self._context.disk.put(path, Directory(hub_id))
         directory.complete = True
+        directory.corrupt = download.script.corrupt
         try:
             if not download.script.parse:
                 raise ParseError("invalid model configuration: num_key_value_heads must be positive, got 0")
             config = read_config(repo, path, self._platform.profile)
             await self._fill_spec(task, config)
         except ParseError as error:
+            self._context.scenario.signals.note(task.name, "config unparsed")
             self._log.error(f"Failed to parse and update model config: {error}")
         self._log.info(f"Successfully downloaded {task.info}")
         if download.script.stale:
             stale = download.finished()
+            self._context.scenario.signals.note(task.name, "entry stale")
             await self._entries.mark(task.model, "Ready", config, entry_status="Updating", progress=stale)
         else:
             await self._entries.mark(task.model, "Ready", config)
@@ -237,6 +252,11 @@ class Agent:
         scheme = storage["storageUri"].partition("://")[0]
         self._log.info(f"Removing Hugging Face model {task.info}" if scheme == "hf" else f"Deleting {task.info}")
         path = storage.get("path")
+        hub_id = storage["storageUri"].partition("://")[2].partition("@")[0]
+        if self._script(task, hub_id).never_cleared:
+            self._context.scenario.signals.note(task.name, "entry not cleared")
+            self._log.error(f"Failed to delete {task.info}: context deadline exceeded")
+            return
         if path and scheme in ("hf", "oci") and not self._keeps_files(task, path, scheme):
             self._context.disk.remove(path)
             self._log.info(f"Successfully deleted Hugging Face model {task.info}")

@@ -39,8 +39,7 @@ class Download:
         Raises:
             DownloadError: the script says so.
         """
-        stuck = self.script.stuck_after is not None
-        seconds = None if stuck else self.script.seconds / self.clock.speed
+        seconds = None if self._stalls_for_ever else self._whole / self.clock.speed
         try:
             async with asyncio.timeout(seconds):
                 await self.cancelled.wait()
@@ -84,10 +83,28 @@ class Download:
             "lastUpdated": rfc3339(utc_now()),
         }
 
+    @property
+    def stalls_after(self) -> float | None:
+        """Cluster seconds until nothing moves; None: it always moves."""
+        return None if self.script.stuck_after is None else self.script.stuck_after * self.script.seconds
+
+    @property
+    def _stalls_for_ever(self) -> bool:
+        return self.script.stuck_after is not None and self.script.stall_seconds is None
+
+    @property
+    def _whole(self) -> float:
+        """Cluster seconds from start to end, a stall included."""
+        return self.script.seconds + (self.script.stall_seconds or 0.0 if self.script.stuck_after is not None else 0.0)
+
     def _share(self) -> float:
         elapsed = self.clock.monotonic() - self.started
-        share = min(1.0, elapsed / max(self.script.seconds, 0.001))
-        return share if self.script.stuck_after is None else min(share, self.script.stuck_after)
+        seconds = max(self.script.seconds, 0.001)
+        stall = self.stalls_after
+        if stall is not None and elapsed > stall:
+            end = float("inf") if self.script.stall_seconds is None else stall + self.script.stall_seconds
+            elapsed = stall if elapsed < end else elapsed - (end - stall)
+        return min(1.0, elapsed / seconds)
 
 
 def refusal(repo: HubRepo, rule: HubRule, *, token: bool, cluster_age: float) -> str | None:

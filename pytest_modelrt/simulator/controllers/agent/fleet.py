@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_modelrt.simulator.controllers.agent.agent import Agent
+from pytest_modelrt.simulator.controllers.outages import run_outside
 from pytest_modelrt.simulator.controllers.platform import Platform
 from pytest_modelrt.simulator.nodes.programs import ProgramContext
 from pytest_modelrt.simulator.resources import BASE_MODELS, CLUSTER_BASE_MODELS, CONFIG_MAPS, NODES
@@ -27,5 +28,5 @@ class AgentFleet:
         """Run in a container until it is stopped; only the first agent of a node starts without its delay."""
         settled = context.node not in self._settled
         self._settled.add(context.node)
-        await Agent(self._platform, context, self._tries).run(settled=settled)
-        return 0
+        agent = Agent(self._platform, context, self._tries)
+        return await run_outside(context.scenario.agent_outages(context.node), agent.run(settled=settled), context)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from pytest_modelrt.simulator.client import ApiStatusError, Object
 from pytest_modelrt.simulator.controllers.naming import model_key
 from pytest_modelrt.simulator.controllers.ome.logs import Log
+from pytest_modelrt.simulator.controllers.outages import pause
 from pytest_modelrt.simulator.controllers.platform import Platform, is_deleting
 from pytest_modelrt.simulator.informer import key_of
 from pytest_modelrt.simulator.resources import (
@@ -21,6 +22,7 @@ from pytest_modelrt.simulator.resources import (
     OME_NAMESPACE,
     Resource,
 )
+from pytest_modelrt.simulator.scenario import ControllerRule, Scenario
 from pytest_modelrt.simulator.workqueue import WorkQueue
 
 STATUS_LABEL = "models.ome/basemodel-status"
@@ -61,6 +63,10 @@ class BaseModelController:
             informer.on_change(partial(self._on_model, kind))
         self._config_maps.on_change(self._on_config_map)
         self._nodes.on_change(self._on_node)
+
+    def ignore(self, times: Sequence[ControllerRule], scenario: Scenario) -> None:
+        """Do nothing about any object at these times, and say nothing."""
+        self._queue.paused = lambda: pause(times, scenario, self._queue.clock)
 
     async def run(self) -> None:
         """Reconcile until cancelled, beginning with every model there is."""

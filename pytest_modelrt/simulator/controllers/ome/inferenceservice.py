@@ -14,6 +14,7 @@ from pytest_modelrt.simulator.controllers.ome.logs import Log
 from pytest_modelrt.simulator.controllers.ome.resolution import ReconcileError, find_model, find_runtime
 from pytest_modelrt.simulator.controllers.ome.settings import NAME as SETTINGS_NAME
 from pytest_modelrt.simulator.controllers.ome.settings import Settings, SettingsError, read_settings
+from pytest_modelrt.simulator.controllers.outages import pause
 from pytest_modelrt.simulator.controllers.platform import Platform, controller_uid, is_deleting
 from pytest_modelrt.simulator.informer import Key, key_of
 from pytest_modelrt.simulator.resources import (
@@ -31,6 +32,7 @@ from pytest_modelrt.simulator.resources import (
     SERVICE_ACCOUNTS,
     SERVICES,
 )
+from pytest_modelrt.simulator.scenario import ControllerRule, Scenario
 from pytest_modelrt.simulator.workqueue import WorkQueue
 
 FINALIZER = "inferenceservice.finalizers"
@@ -62,6 +64,10 @@ class InferenceServiceController:
         self._services.on_change(self._on_service)
         for resource in _WATCHED:
             platform.informers.of(resource).on_change(self._on_child)
+
+    def ignore(self, times: Sequence[ControllerRule], scenario: Scenario) -> None:
+        """Do nothing about any object at these times, and say nothing."""
+        self._queue.paused = lambda: pause(times, scenario, self._queue.clock)
 
     async def run(self) -> None:
         """Reconcile until cancelled, beginning with every service there is."""

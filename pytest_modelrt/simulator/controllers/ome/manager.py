@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_modelrt.simulator.controllers.ome.basemodel import BaseModelController
 from pytest_modelrt.simulator.controllers.ome.inferenceservice import InferenceServiceController
 from pytest_modelrt.simulator.controllers.ome.logs import Log
+from pytest_modelrt.simulator.controllers.outages import run_outside
 from pytest_modelrt.simulator.controllers.platform import Platform, run_all
 from pytest_modelrt.simulator.nodes.programs import ProgramContext
 
@@ -24,6 +25,12 @@ class Manager:
 
     async def program(self, context: ProgramContext) -> int:
         """Run in a container until it is stopped."""
+        rules = context.scenario.file.controller
+        for kind, controller in (("ClusterBaseModel", self._models), ("InferenceService", self._services)):
+            controller.ignore([rule for rule in rules if kind in rule.ignores], context.scenario)
+        return await run_outside([rule for rule in rules if not rule.ignores], self._work(context), context)
+
+    async def _work(self, context: ProgramContext) -> None:
         self._log.sink = context.log
         self._running += 1
         self._log.named("setup").info("Starting manager")
@@ -32,4 +39,3 @@ class Manager:
             await run_all(self._models.run(), self._services.run())
         finally:
             self._running -= 1
-        return 0

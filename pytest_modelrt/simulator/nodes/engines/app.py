@@ -19,7 +19,7 @@ _HEALTH = ("/health", "/health_generate", "/metrics")
 
 def build_app(state: EngineState) -> web.Application:
     """The application of one engine."""
-    special = overrides(state.http_rules, state.clock, state.die)
+    special = overrides(state.http_rules, state.clock, state.die, state.note)
     app = web.Application(client_max_size=256 * 2**20, middlewares=[_access_log(state), special, _errors])
     generation, scoring, pages = Generation(state), Scoring(state), _Pages(state)
     app.router.add_get("/health", pages.health)

@@ -13,6 +13,7 @@ USABLE_BYTES = 84.5e9
 """Memory of one GPU that the engine can use."""
 _GIB = 2.0**30
 _MOMENTS = {
+    "start": 0.0,
     "server_args": 0.03,
     "load_begin": 0.18,
     "load_end": 0.62,

@@ -15,8 +15,13 @@ from pytest_modelrt.clock import Clock
 from pytest_modelrt.simulator.scenario import HttpRule
 
 
-def overrides(rules: Sequence[HttpRule], clock: Clock, die: Callable[[], None] | None = None) -> Middleware:
-    """A middleware for ``rules``; ``die`` is called by a request that kills the server."""
+def overrides(
+    rules: Sequence[HttpRule],
+    clock: Clock,
+    die: Callable[[], None] | None = None,
+    note: Callable[[str], None] = lambda what: None,
+) -> Middleware:
+    """A middleware; ``die`` is called by a request that kills the server, ``note`` by each that a rule hits."""
     hits: Counter[int] = Counter()
 
     @web.middleware
@@ -24,6 +29,7 @@ def overrides(rules: Sequence[HttpRule], clock: Clock, die: Callable[[], None] |
         rule = _matching(rules, hits, request.path)
         if rule is None:
             return await handler(request)
+        note(f"HTTP {request.path}")
         if rule.delay:
             await clock.asleep(rule.delay)
         if rule.crash or rule.reset:

@@ -74,6 +74,7 @@ async def _discover(context: ProgramContext, selector: str, workers: _Workers, r
     pods = Informer(client, PODS, namespace=namespace, label_selector=selector)
     pods.on_change(lambda kind, pod, _old: _pod_changed(context, workers, kind, pod))
     if rule.no_workers:
+        context.scenario.signals.note(context.labels.get(MODEL_LABEL, ""), "router without workers")
         await asyncio.Event().wait()
     await pods.run()
 
@@ -88,6 +89,7 @@ async def _allowed_client(context: ProgramContext, namespace: str, selector: str
         try:
             client = await context.api()
             if rule.forbidden:
+                context.scenario.signals.note(context.labels.get(MODEL_LABEL, ""), "router forbidden")
                 raise ApiStatusError(403, "Forbidden", refusal)
             await client.list(PODS, namespace, label_selector=selector)
             return client

@@ -36,6 +36,7 @@ async def engine(context: ProgramContext) -> int:
         output=context.output,
         generation=context.scenario.generation(model, hub_id),
         http_rules=context.scenario.http(model, hub_id),
+        note=lambda what: context.scenario.signals.note(model, what),
     )
     run = _Run(context, state, script, own_crash(arguments, repo, context.gpus, directory) or script.crash)
     try:
@@ -69,6 +70,7 @@ class _Run:
                 await self._meet()
             await self._reach(milestone, self._state.repo)
             if self._script.hang == milestone:
+                self._note(f"hangs at {milestone}")
                 await asyncio.Event().wait()
             if self._crash is not None and self._crash.at == milestone and milestone != "ready":
                 return await self._die(self._crash)
@@ -108,6 +110,7 @@ class _Run:
 
     async def _die(self, crash: Crash) -> int:
         self._state.ready = False
+        self._note("crash")
         self._context.log(self._filled(crash.log.rstrip("\n")))
         if crash.listening:
             await self._serve()
@@ -117,6 +120,9 @@ class _Run:
             self._context.log(_AFTERMATH)
         self._context.terminated_reason = crash.reason
         return crash.exit_code
+
+    def _note(self, what: str) -> None:
+        self._context.scenario.signals.note(self._context.labels.get(MODEL_LABEL, ""), what)
 
     def _filled(self, text: str) -> str:
         """Crash words with the facts of this engine in them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pytest_modelrt.clock import Clock
@@ -29,6 +30,8 @@ class EngineState:
     output: ContainerLog
     generation: GenerationRule = field(default_factory=GenerationRule)
     http_rules: tuple[HttpRule, ...] = ()
+    note: Callable[[str], None] = lambda what: None
+    """Told of every answer that is not the engine's own."""
     ready: bool = False
     died: asyncio.Event = field(default_factory=asyncio.Event)
     """Set by a request that kills the engine."""
