@@ -11,6 +11,7 @@ from pytest_modelrt.session.collection import Collection
 from pytest_modelrt.session.controller import Controller
 from pytest_modelrt.session.dry_run import DryRun, keep_to_one_process
 from pytest_modelrt.session.interrupt import Interrupts
+from pytest_modelrt.session.maas import MaasFindings
 from pytest_modelrt.session.outcomes import Outcomes
 from pytest_modelrt.session.run import RUN, is_worker, open_run
 from pytest_modelrt.session.target import describe
@@ -38,6 +39,7 @@ def activate(config: pytest.Config) -> None:
         return
     register(DefaultStack(), "modelrt-default-stack")
     register(Outcomes(), "modelrt-outcomes")
+    register(MaasFindings(), "modelrt-maas")
     register(Interrupts(run), "modelrt-interrupts")
     if is_worker(config):
         register(WorkerHooks(), "modelrt-worker")

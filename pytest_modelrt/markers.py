@@ -22,6 +22,8 @@ def register(config: pytest.Config, plan: Plan) -> None:
     lines = {
         f"{MARKER}(nodes_wanted=N, repair='overlay'|'write'|'off')": "settings for this test; outrank the options",
         "gpus(n)": "a test that is no case of the plan but holds n GPUs while it runs",
+        "maas": "a test of model-a or model-b behind the gateway",
+        "load": "a load test: it prints figures",
         "gated": "the model's files need a token and an accepted licence",
         "multinode": "one replica of the model spans several nodes",
     }

@@ -18,6 +18,7 @@ IN_CLUSTER = "in-cluster"
 """Value of ``--modelrt-kubeconfig``: no file, the pod's own service account."""
 REPAIR_POLICIES = ("overlay", "write", "off")
 ORDERS = ("plan", "fast", "strict")
+SWITCH = ("on", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,21 @@ def positive_float(text: str) -> float:
     if not 0 < number < float("inf"):
         raise ValueError("must be above 0")
     return number
+
+
+def whole_number(text: str) -> int:
+    """A whole number, 0 included."""
+    number = int(text)
+    if number < 0:
+        raise ValueError("must be at least 0")
+    return number
+
+
+def shard_of(text: str) -> tuple[int, int]:
+    """``2/5``: the second of five parts."""
+    from pytest_modelrt.scheduling.shards import parse_shard
+
+    return parse_shard(text)
 
 
 def tier_limit(text: str) -> tuple[str, int]:
@@ -189,6 +205,33 @@ OPTIONS = (
         choices=ORDERS,
         default_text="plan",
     ),
+    Option(
+        "gateway",
+        "Address of the gateway in front of model-a and model-b, for example http://localhost:8080",
+        metavar="URL",
+        default_text="the Gateway's own address, else a port-forward to its pod",
+    ),
+    Option(
+        "prefetch",
+        "Download the models of the next N cases, in the order they will start, while others use the GPUs; 0: every "
+        "case waits for its own download",
+        convert=whole_number,
+        metavar="N",
+        default_text="twice the workers",
+    ),
+    Option(
+        "shard",
+        "Run one part of the selected tests, for CI jobs side by side: I/N is the I-th of N parts of about the same "
+        "duration",
+        convert=shard_of,
+        metavar="I/N",
+    ),
+    Option(
+        "leases",
+        "Share tier limits and model names with other runs on the same cluster",
+        choices=SWITCH,
+        default_text="on for a cluster you name",
+    ),
     Option("dry-run", "Only print order, tiers, GPUs, objects and repairs of the selected cases", switch=True),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -214,6 +257,7 @@ class Settings:
     nodes_wanted: int | None = None
     repair: str | None = None
     order: str = "plan"
+    gateway: str | None = None
     dry_run: bool = False
 
     @property

@@ -17,6 +17,8 @@ IDLE_KEY = "modelrt_idle"
 FACTS_KEY = "modelrt_facts"
 """In ``workerinput``: the file that takes the facts the controller cannot collect itself."""
 GPUS_MARKER = "gpus"
+CLUSTER_FIXTURE = "modelrt_cluster"
+"""Whoever asks for it, by whatever way, needs the run's cluster."""
 
 
 class IdleItem(pytest.Item):
@@ -48,7 +50,8 @@ class WorkerHooks:
         """Write down what markers say, before the collection is announced."""
         path = _workerinput(session.config).get(FACTS_KEY)
         if path is not None:
-            Path(path).write_text(json.dumps({"gpus": _gpus_asked(session.items)}), encoding="utf-8")
+            facts = {"gpus": _gpus_asked(session.items), "cluster": any(map(uses_cluster, session.items))}
+            Path(path).write_text(json.dumps(facts), encoding="utf-8")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
@@ -85,6 +88,11 @@ class WorkerHooks:
             report = pytest.TestReport.from_item_and_call(idle, call)
             report.nodeid = idle.nodeid
             session.config.hook.pytest_runtest_logreport(report=report)
+
+
+def uses_cluster(item: pytest.Item) -> bool:
+    """Whether a test needs the run's cluster."""
+    return CLUSTER_FIXTURE in getattr(item, "fixturenames", ())
 
 
 def _workerinput(config: pytest.Config) -> dict[str, Any]:

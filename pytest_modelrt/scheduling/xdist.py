@@ -152,12 +152,23 @@ def _stock(config: pytest.Config, log: Any) -> Scheduling:
 
 def read_weights(node: WorkerController) -> dict[str, int | str]:
     """What a worker wrote about its ``gpus`` markers; nothing, and a line about it, when there is no file."""
-    path = Path(str(node.workerinput.get(FACTS_KEY, "")))
-    if not path.is_file():
+    facts = _facts(node)
+    if facts is None:
         say(node.config, f"{node.gateway.id} shares no files with this process: its gpus(n) markers are not counted")
         return {}
-    weights: dict[str, int | str] = json.loads(path.read_text(encoding="utf-8"))["gpus"]
+    weights: dict[str, int | str] = facts["gpus"]
     return weights
+
+
+def wants_cluster(node: WorkerController) -> bool:
+    """Whether a worker collected tests that need the run's cluster, cases or not."""
+    return bool((_facts(node) or {}).get("cluster"))
+
+
+def _facts(node: WorkerController) -> dict[str, Any] | None:
+    path = Path(str(node.workerinput.get(FACTS_KEY, "")))
+    found: dict[str, Any] | None = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return found
 
 
 class ControllerHooks:

@@ -18,7 +18,10 @@ from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.scheduling.estimates import estimate
 from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.scheduling.worker import uses_cluster
 from pytest_modelrt.session.ledger import Ledger
+from pytest_modelrt.session.maas import REPORT_ATTRIBUTE as MAAS_ATTRIBUTE
+from pytest_modelrt.session.maas import MaasAccount
 from pytest_modelrt.session.outcomes import REPORT_ATTRIBUTE
 from pytest_modelrt.session.run import WORKER_INPUT, Run
 from pytest_modelrt.session.simulated import SimulatedCluster
@@ -38,6 +41,7 @@ class Controller:
 
     def __init__(self, config: pytest.Config, run: Run, target: Target) -> None:
         self.ledger = Ledger(run.plan.by_id())
+        self.maas = MaasAccount()
         self.swept: Swept | None = None
         self.sweep_trouble = ""
         self.page_trouble = ""
@@ -57,9 +61,11 @@ class Controller:
         node.workerinput[WORKER_INPUT] = {"run_id": self._run.run_id, "directory": str(self._run.directory)}
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
         """The first worker knows its tests: the cluster can start while the others still collect."""
-        self._begin(ids)
+        from pytest_modelrt.scheduling.xdist import wants_cluster
+
+        self._begin(ids, cluster=wants_cluster(node))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -96,11 +102,14 @@ class Controller:
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Without xdist: the tests are known, and will run unless collection had errors."""
         if not session.testsfailed or session.config.option.continue_on_collection_errors:
-            self._begin([item.nodeid for item in getattr(session, "items", ())])
+            items: list[pytest.Item] = getattr(session, "items", [])
+            self._begin([item.nodeid for item in items], cluster=any(map(uses_cluster, items)))
 
-    def _begin(self, nodeids: list[str]) -> None:
-        if self.info is not None or not self.ledger.select(nodeids):
+    def _begin(self, nodeids: list[str], *, cluster: bool = False) -> None:
+        """Start the run if a case is selected, or (``cluster``) another test that needs the cluster."""
+        if self.info is not None or not (self.ledger.select(nodeids) or cluster):
             return
+        self.maas.start()
         run, campaign = self._run, self._run.campaign
         self.info = RunInfo(
             run_id=run.run_id,
@@ -136,6 +145,9 @@ class Controller:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a verdict from the teardown report; of a case that never started only the scheduler reports."""
         data = getattr(report, REPORT_ATTRIBUTE, None)
+        finding = getattr(report, MAAS_ATTRIBUTE, None)
+        if finding is not None:
+            self.maas.take(report.nodeid, finding)
         if data is not None:
             self._take(Verdict.from_data(data))
         elif report.failed and self.info is not None:
@@ -179,6 +191,8 @@ class Controller:
             return
         try:
             self._judge_the_rest()
+            for verdict in self.maas.close():
+                self._record(verdict)
             self._sweep()
         finally:
             if self._simulator is not None:
