@@ -9,11 +9,13 @@ from pytest_modelrt.options import resolve
 from pytest_modelrt.scheduling.worker import WorkerHooks
 from pytest_modelrt.session.collection import Collection
 from pytest_modelrt.session.controller import Controller
+from pytest_modelrt.session.dispatch import Dispatch
 from pytest_modelrt.session.dry_run import DryRun, keep_to_one_process
 from pytest_modelrt.session.interrupt import Interrupts
 from pytest_modelrt.session.maas import MaasFindings
 from pytest_modelrt.session.outcomes import Outcomes
 from pytest_modelrt.session.run import RUN, is_worker, open_run
+from pytest_modelrt.session.shards import Shard
 from pytest_modelrt.session.target import describe
 from pytest_modelrt.session.terminal import Terminal
 from pytest_modelrt.stacks.protocol import Stack, StackRequest
@@ -31,6 +33,8 @@ def activate(config: pytest.Config) -> None:
     register = config.pluginmanager.register
     register(fixtures, "modelrt-fixtures")
     register(Collection(run), "modelrt-collection")
+    if run.settings.shard is not None:
+        register(Shard(run, *run.settings.shard), "modelrt-shard")
     if config.getoption("collectonly"):
         return
     if run.settings.dry_run:
@@ -47,7 +51,9 @@ def activate(config: pytest.Config) -> None:
     target = describe(run)
     controller = Controller(config, run, target)
     register(controller, "modelrt-controller")
-    register(Terminal(run, target, controller), "modelrt-terminal")
+    dispatch = Dispatch(config, run, controller)
+    register(dispatch, "modelrt-dispatch")
+    register(Terminal(run, target, controller, dispatch), "modelrt-terminal")
     if config.pluginmanager.hasplugin("xdist"):
         from pytest_modelrt.scheduling.xdist import controller_plugin
 

@@ -258,6 +258,9 @@ class Settings:
     repair: str | None = None
     order: str = "plan"
     gateway: str | None = None
+    prefetch: int | None = None
+    shard: tuple[int, int] | None = None
+    leases: str | None = None
     dry_run: bool = False
 
     @property

@@ -53,6 +53,10 @@ class Result:
     runtime_name: str = ""
     framework_version: str = ""
     """Version of transformers the model was saved with."""
+    image: str = ""
+    """Of the engine, as the plan names it; empty: not known."""
+    hidden_download: float = 0.0
+    """Cluster seconds of the download that passed before the case began."""
 
     def __hash__(self) -> int:
         return hash((self.case, self.run_id, self.verdict.started, self.verdict.attempt))
@@ -112,6 +116,8 @@ def result_of(case: Case, trace: CaseTrace, run: RunInfo) -> Result:
         repairs=tuple(trace.repairs),
         runtime_name=case.runtime_name,
         framework_version=case.framework_version,
+        image=case.serving.image,
+        hidden_download=trace.hidden_download,
     )
 
 
@@ -196,6 +202,18 @@ class ResultsStore:
             store._make_whole()
             store._read_new()
             store._tidy(compact_bytes)
+        return store
+
+    @classmethod
+    def peek(cls, reports: Path) -> ResultsStore:
+        """What is there now, without touching anything; empty when there is no store.
+
+        Raises:
+            JournalError: the file is corrupt, or of a later version.
+        """
+        store = cls(reports)
+        if store.path.is_file():
+            store._read_new()
         return store
 
     @contextmanager

@@ -47,6 +47,12 @@ class CaseTrace:
         return self.verdict.finished if self.verdict else None
 
     @property
+    def hidden_download(self) -> float:
+        """Cluster seconds its download ran before the case began: nobody waited for them."""
+        told = [event.data.get("hidden") for event in self.observations if event.data.get("what") == "download-ahead"]
+        return sum(value for value in told if isinstance(value, int | float))
+
+    @property
     def current(self) -> StageSpan | None:
         """The stage that runs now; None when none does."""
         if self.verdict is not None or not self.spans or self.spans[-1].finished is not None:

@@ -39,12 +39,14 @@ def startup_seconds(case: Case) -> float:
     return usual + SECONDS_PER_EXTRA_NODE * (case.serving.nodes - 1)
 
 
-def model_seconds(case: Case) -> float:
-    """Expected duration of a whole case without history."""
-    return download_seconds(case) + startup_seconds(case) + FIXED_SECONDS
+def model_seconds(case: Case, *, ahead: bool = False) -> float:
+    """Expected duration of a whole case without history; ``ahead``: its download is not waited for."""
+    return (0.0 if ahead else download_seconds(case)) + startup_seconds(case) + FIXED_SECONDS
 
 
-def estimate(cases: Iterable[Case], campaign: Campaign, history: Mapping[str, float] | None = None) -> dict[str, float]:
+def estimate(
+    cases: Iterable[Case], campaign: Campaign, history: Mapping[str, float] | None = None, *, ahead: bool = False
+) -> dict[str, float]:
     """Expected cluster seconds of each case.
 
     A case with history takes what it took; one without takes what the model says, corrected by how far the model was
@@ -54,20 +56,22 @@ def estimate(cases: Iterable[Case], campaign: Campaign, history: Mapping[str, fl
         cases: the cases of interest.
         campaign: for the tiers.
         history: case id -> cluster seconds of earlier runs with the same inputs; values that are not positive are
-            ignored.
+            ignored. Without the download when ``ahead``.
+        ahead: downloads pass while other cases run, and are not counted.
     """
     known = {case_id: seconds for case_id, seconds in (history or {}).items() if seconds > 0}
     limits = Limits.of(campaign)
     chosen = list(cases)
+    modelled = {case.id: model_seconds(case, ahead=ahead) for case in chosen}
     ratios: dict[str, list[float]] = {}
     for case in chosen:
         if case.id in known:
-            ratios.setdefault(_tier_name(limits, case), []).append(known[case.id] / model_seconds(case))
+            ratios.setdefault(_tier_name(limits, case), []).append(known[case.id] / modelled[case.id])
     every = [ratio for group in ratios.values() for ratio in group]
     overall = fmean(every) if every else 1.0
     correction = {tier: fmean(group) for tier, group in ratios.items()}
     return {
-        case.id: known.get(case.id, model_seconds(case) * correction.get(_tier_name(limits, case), overall))
+        case.id: known.get(case.id, modelled[case.id] * correction.get(_tier_name(limits, case), overall))
         for case in chosen
     }
 

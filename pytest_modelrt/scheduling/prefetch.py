@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from pytest_modelrt.plan.model import Case
 
+AGENT_WORKERS = 2
+"""Downloads a node does at a time, as the platform ships its agents."""
+
 
 @dataclass(frozen=True, slots=True)
 class Room:
@@ -14,7 +17,7 @@ class Room:
 
     window: int
     """How many cases in dispatch order are looked at (``--modelrt-prefetch``); 0 switches it off."""
-    downloads: int = 2
+    downloads: int = AGENT_WORKERS
     """Downloads in progress at once, those of running cases included: the agents' workers per node."""
     disk_bytes: int | None = None
     """Weights on a node's disk at once, those of running cases included; None: not known, no bound."""

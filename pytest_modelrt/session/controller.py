@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,9 +16,7 @@ from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.rundir import create_run, finish_run
 from pytest_modelrt.launcher import SimulatorError
 from pytest_modelrt.reporting.pages import RunPages
-from pytest_modelrt.scheduling.estimates import estimate
 from pytest_modelrt.scheduling.jobs import case_of
-from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.worker import uses_cluster
 from pytest_modelrt.session.ledger import Ledger
 from pytest_modelrt.session.maas import REPORT_ATTRIBUTE as MAAS_ATTRIBUTE
@@ -65,47 +64,16 @@ class Controller:
         """The first worker knows its tests: the cluster can start while the others still collect."""
         from pytest_modelrt.scheduling.xdist import wants_cluster
 
-        self._begin(ids, cluster=wants_cluster(node))
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
-        """Hand out cases only when their GPUs are free."""
-        from pytest_modelrt.scheduling.xdist import make_scheduler
-
-        run = self._run
-        return make_scheduler(
-            config,
-            log,
-            plan=run.plan,
-            campaign=run.campaign,
-            order=run.settings.order,
-            estimates=estimate(run.plan.cases, run.campaign),
-            on_first_collection=self._begin,
-            cleanup=lambda case_id: remove_case(self._config, self._connected(), run.plan.by_id()[case_id]),
-        )
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_auto_num_workers(self) -> int | None:
-        """``-n auto``: as many as the limits let run at once; simulated, the processors count."""
-        from pytest_modelrt.scheduling.xdist import auto_num_workers
-
-        return None if self._run.simulated else auto_num_workers(self._run.campaign)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Without xdist the order of the run is the order of the items."""
-        from pytest_modelrt.session.order import in_order
-
-        items[:] = in_order(items, self._run.plan, self._run.campaign, Order(self._run.settings.order))
+        self.begin(ids, cluster=wants_cluster(node))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Without xdist: the tests are known, and will run unless collection had errors."""
         if not session.testsfailed or session.config.option.continue_on_collection_errors:
             items: list[pytest.Item] = getattr(session, "items", [])
-            self._begin([item.nodeid for item in items], cluster=any(map(uses_cluster, items)))
+            self.begin([item.nodeid for item in items], cluster=any(map(uses_cluster, items)))
 
-    def _begin(self, nodeids: list[str], *, cluster: bool = False) -> None:
+    def begin(self, nodeids: Sequence[str], *, cluster: bool = False) -> None:
         """Start the run if a case is selected, or (``cluster``) another test that needs the cluster."""
         if self.info is not None or not (self.ledger.select(nodeids) or cluster):
             return
@@ -190,7 +158,7 @@ class Controller:
         if self.info is None:
             return
         try:
-            self._judge_the_rest()
+            self._judge_the_rest(session)
             for verdict in self.maas.close():
                 self._record(verdict)
             self._sweep()
@@ -208,12 +176,22 @@ class Controller:
         if self._simulator is not None:
             self._simulator.stop()
 
-    def _judge_the_rest(self) -> None:
+    def _judge_the_rest(self, session: pytest.Session) -> None:
+        """Cases that were started and never came back, and those that were never handed out."""
         known = read_run(self._run.directory).verdicts
-        for verdict in self.ledger.unjudged(known):
+        why = str(session.shouldfail or session.shouldstop or "the run was stopped before it started")
+        for verdict in [*self.ledger.unjudged(known), *self.ledger.left_out(why)]:
             if verdict.case not in known:
                 journal_of(self._config).verdict(verdict)
             self._take(verdict)
+
+    def remove(self, case_id: str) -> None:
+        """Remove what a crashed case left on the cluster.
+
+        Raises:
+            ClusterError: something stays; says what.
+        """
+        remove_case(self._config, self._connected(), self._run.plan.by_id()[case_id])
 
     def _sweep(self) -> None:
         """Delete what carries our run id; what cannot be deleted is named at the end of the output."""

@@ -11,8 +11,7 @@ from pytest_modelrt.manifests.compare import compare
 from pytest_modelrt.manifests.repair import repair_runtime
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.jobs import case_of
-from pytest_modelrt.scheduling.order import Order
-from pytest_modelrt.session.order import predicted
+from pytest_modelrt.session.order import predict
 from pytest_modelrt.session.run import Run
 from pytest_modelrt.stacks.ome.files import CaseFiles, read_files
 from pytest_modelrt.stacks.protocol import StackFailure
@@ -37,16 +36,17 @@ class DryRun:
         reporter: Any = session.config.pluginmanager.getplugin("terminalreporter")
         cases = self._run.plan.by_id()
         nodeids = [item.nodeid for item in session.items if case_of(item.nodeid, cases)]
-        order = Order(self._run.settings.order)
-        run = predicted(nodeids, self._run.plan, self._run.campaign, order, self._workers)
+        prediction = predict(nodeids, self._run, self._workers)
+        plan = prediction.plan
         reporter.write_line("")
-        for span in run.spans:
+        for span in plan.spans:
             for line in self._lines(cases[span.job.key], span.start, span.end):
                 reporter.write_line(line)
-        for job in run.impossible:
+        for job in plan.impossible:
             reporter.write_line(f"never: {job.key}: {job.gpus} GPUs are more than the limits allow")
         reporter.write_line(
-            f"{len(run.spans)} cases on {self._workers} workers, about {run.makespan / 60:.0f} cluster minutes; "
+            f"{len(plan.spans)} cases on {self._workers} workers, about {prediction.makespan / 60:.0f} cluster minutes "
+            f"(no order takes less than {prediction.bound / 60:.0f}), {prediction.known} estimates from earlier runs; "
             "nothing was touched"
         )
         return True

@@ -50,13 +50,16 @@ class Ledger:
         case = case_of(nodeid, self.cases)
         if case is None or case.id in self.started or case.id in self.verdicts:
             return None
-        now = rfc3339(utc_now())
-        return Verdict(case=case.id, outcome=Outcome.NOT_RUN, started=now, finished=now, owner="suite", summary=why)
+        return _not_run(case.id, why)
 
     def unjudged(self, known: Mapping[str, Verdict]) -> list[Verdict]:
         """Verdicts about cases that were started and never came back: the journal's, else that they were stopped."""
         missing = [case_id for case_id in self.started if case_id not in self.verdicts]
         return [known.get(case_id) or self._stopped(case_id, "the run was stopped while it ran") for case_id in missing]
+
+    def left_out(self, why: str) -> list[Verdict]:
+        """Verdicts about selected cases that were never handed out and about which nothing was said."""
+        return [_not_run(case_id, why) for case_id in self.never_started if case_id not in self.verdicts]
 
     @property
     def never_started(self) -> list[str]:
@@ -75,3 +78,8 @@ class Ledger:
     def _stopped(self, case_id: str, summary: str) -> Verdict:
         now = rfc3339(utc_now())
         return interrupted(summary=summary, case=case_id, started=self.started.get(case_id, now), finished=now)
+
+
+def _not_run(case_id: str, why: str) -> Verdict:
+    now = rfc3339(utc_now())
+    return Verdict(case=case_id, outcome=Outcome.NOT_RUN, started=now, finished=now, owner="suite", summary=why)

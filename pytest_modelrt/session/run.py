@@ -47,6 +47,15 @@ class Run:
         """Whether this run starts its own cluster."""
         return self.kubeconfig is not None
 
+    @property
+    def uses_leases(self) -> bool:
+        """Whether other runs on the cluster are reckoned with; nobody shares a cluster that this run starts."""
+        return self.settings.leases == "on" or (self.settings.leases is None and not self.simulated)
+
+    def window(self, workers: int) -> int:
+        """How many cases ahead models are downloaded; 0: none."""
+        return 2 * workers if self.settings.prefetch is None else self.settings.prefetch
+
     def target(self) -> ClusterTarget:
         """Which cluster to connect to."""
         if self.kubeconfig is not None:

@@ -41,3 +41,13 @@ def describe(run: Run) -> Target:
     kind = "simulated" if found.simulator is not None else "REAL"
     text = f"{kind}, server {found.server}, context {found.context}"
     return Target(text, simulated=found.simulator is not None, speed=found.speed)
+
+
+def on_simulator(run: Run) -> bool:
+    """Whether this run is on a simulated cluster, as far as can be told without contact."""
+    if run.simulated:
+        return True
+    try:
+        return not run.target().in_cluster and resolve(run.target()).simulator is not None
+    except ClusterError:
+        return False

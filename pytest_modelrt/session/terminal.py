@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from pytest_modelrt.session.controller import Controller
+    from pytest_modelrt.session.dispatch import Dispatch
 
 
 class Terminal:
     """Header and summary of an active run."""
 
-    def __init__(self, run: Run, target: Target, controller: Controller) -> None:
+    def __init__(self, run: Run, target: Target, controller: Controller, dispatch: Dispatch) -> None:
         self._run = run
         self._target = target
         self._controller = controller
+        self._dispatch = dispatch
 
     def pytest_report_header(self) -> list[str]:
         """Cluster, limits, run."""
@@ -47,6 +49,10 @@ class Terminal:
         swept = controller.swept
         if missing:
             write(f"never started ({len(missing)}): {', '.join(missing)}")
+        for line in self._dispatch.lines():
+            write(f"modelrt: {line}")
+        for case_id, why in self._dispatch.leaks.items():
+            write(f"modelrt: LEAKED by the crash of {case_id}: {why}", red=True)
         if controller.page_trouble:
             write(f"modelrt: pages are not up to date: {controller.page_trouble}")
         if controller.sweep_trouble:
