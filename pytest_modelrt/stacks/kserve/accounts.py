@@ -74,6 +74,14 @@ class Accounts:
         """A token for an account; the API refuses less than 600 seconds. Raises ApiError."""
         return self._cluster.service_account_token(str(ref.namespace), ref.name, audiences=audiences, seconds=seconds)
 
+    def ref(self, name: str, namespace: str) -> Ref:
+        """A service account's object."""
+        return Ref(names.SERVICE_ACCOUNT, name, namespace)
+
+    def delete(self, ref: Ref) -> None:
+        """Remove an account of ours; its tokens are worth nothing from then on."""
+        self._cluster.delete(ref)
+
     def delete_made(self) -> None:
         """Remove what was made here."""
         while self._made:
