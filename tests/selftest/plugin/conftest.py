@@ -16,6 +16,9 @@ CONFIG = Path(__file__).parents[3] / "config"
 SPEED = 120.0
 """Cluster seconds per real second: a small model lives about three real seconds."""
 
+ENDLESS = "SmolLM-360M"
+"""A model that does not come to its end by itself on the ``live`` cluster."""
+
 
 @pytest.fixture(autouse=True)
 def _no_cluster_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +60,10 @@ def collect(campaign: pytest.Pytester) -> Collect:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """A simulated cluster for runs that are told of it by ``--modelrt-kubeconfig``."""
-    with launcher.start(tmp_path_factory.mktemp("live"), speed=SPEED, config_dir=CONFIG) as process:
+    directory = tmp_path_factory.mktemp("live")
+    scenario = directory / "endless.yaml"
+    scenario.write_text(f"models:\n- match: {ENDLESS.lower()}\n  startup: {{seconds: 100000}}\n")
+    with launcher.start(directory / "sim", speed=SPEED, config_dir=CONFIG, scenario=str(scenario)) as process:
         found = Live.at(process.wait_ready())
         yield found
         found.cluster.close()
