@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -11,7 +10,7 @@ from aiohttp import web
 from pytest_modelrt.simulator.nodes.engines.inference_sim import metrics, replies
 from pytest_modelrt.simulator.nodes.engines.inference_sim.engine import Engine
 from pytest_modelrt.simulator.nodes.engines.inference_sim.failures import injected, returned
-from pytest_modelrt.simulator.nodes.engines.inference_sim.requests import Completion, Refused, parse
+from pytest_modelrt.simulator.nodes.engines.inference_sim.requests import Completion, Refused, json_reply, parse
 
 _BODY_LIMIT = 4 * 1024 * 1024
 
@@ -75,7 +74,7 @@ class Server:
     async def _health(self, _request: web.Request) -> web.Response:
         if self._engine.settings.later:
             return web.Response()
-        return web.Response(text="{}", content_type="application/json")
+        return json_reply({})
 
     async def _ready(self, _request: web.Request) -> web.Response:
         return web.Response(status=200 if self._engine.ready else 503)
@@ -90,7 +89,7 @@ class Server:
             {"id": name, "object": "model", "created": now, "owned_by": "vllm", "root": name, "parent": base, **extra}
             for name, base in entries
         ]
-        return web.json_response({"object": "list", "data": data})
+        return json_reply({"object": "list", "data": data})
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(text=metrics.page(self._engine), content_type="text/plain")
@@ -116,8 +115,7 @@ class Server:
         rest = max(0, reply.completion_tokens - 1)
         await engine.clock.asleep(engine.first_delay(request) + sum(engine.next_delay() for _ in range(rest)))
         engine.finished(request, reply)
-        text = json.dumps(replies.whole(engine, request, reply), separators=(",", ":"), ensure_ascii=False)
-        return web.Response(text=text, content_type="application/json", headers=self._headers)
+        return json_reply(replies.whole(engine, request, reply), headers=self._headers)
 
     async def _stream(self, http: web.Request, request: Completion) -> web.StreamResponse:
         engine = self._engine

@@ -50,5 +50,6 @@ def returned(code: str | None) -> None:
         return
     if not code.lstrip("-").isdigit() or not 400 <= int(code) <= 599:
         raise Refused(400, "BadRequestError", f"invalid X-Return-Error header: {code}")
-    phrase = HTTPStatus(int(code)).phrase if int(code) in iter(HTTPStatus) else "Error"
+    phrases = {status.value: status.phrase for status in HTTPStatus}
+    phrase = phrases.get(int(code), "Error")
     raise Refused(int(code), f"{phrase.replace(' ', '')}Error", phrase)

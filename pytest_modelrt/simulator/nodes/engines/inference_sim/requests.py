@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,12 @@ from aiohttp import web
 
 from pytest_modelrt.simulator.nodes.engines.inference_sim import words
 from pytest_modelrt.simulator.nodes.engines.inference_sim.settings import Settings
+
+
+def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """``value`` without blanks, as Go writes it."""
+    body = json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json")
 
 
 class Refused(Exception):
@@ -25,7 +31,7 @@ class Refused(Exception):
     def response(self) -> web.Response:
         """The error as the OpenAI API shapes it."""
         error = {"message": str(self), "type": self.kind, "param": self.param, "code": self.status}
-        return web.json_response({"error": error}, status=self.status)
+        return json_reply({"error": error}, self.status)
 
 
 class Unparseable(Refused):
