@@ -44,7 +44,11 @@ def test_a_tier_gets_exactly_its_requests_per_window(
 
 def test_both_rules_of_a_route_share_one_budget(maas: MaasPlatform, gateway: Caller) -> None:
     ways = itertools.cycle([_chat(gateway), _list(gateway)])
-    exactly(maas, "free", lambda account: next(ways)(account), LIMITS["free"], WINDOW)
+
+    def in_turn(account: Account) -> Reply:
+        return next(ways)(account)
+
+    exactly(maas, "free", in_turn, LIMITS["free"], WINDOW)
 
 
 def test_users_and_routes_have_budgets_of_their_own(maas: MaasPlatform, gateway: Caller, accounts: Accounts) -> None:

@@ -57,6 +57,12 @@ __all__ = [
     "StartupScript",
 ]
 
+_UNKNOWN_IMAGE = ImageRule(
+    match=("*:*no-such-tag*",),
+    error="rpc error: code = NotFound desc = failed to pull and unpack image: failed to resolve reference: not found",
+)
+"""The simulated registry has every image but those whose tag says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class DownloadScript:
@@ -258,7 +264,7 @@ class Scenario:
     def image(self, image: str) -> ImageScript:
         """How pulling ``image`` goes."""
         rule = ImageRule(match=())
-        for candidate in self.file.images:
+        for candidate in (_UNKNOWN_IMAGE, *self.file.images):
             if _any_match(candidate.match, image):
                 rule = candidate
         seconds = self.file.image_pull_seconds if rule.seconds is None else rule.seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -71,9 +72,15 @@ def _ways(cluster: Cluster, named: str | None) -> Iterator[Way]:
     for address in (gateway.get("status") or {}).get("addresses") or []:
         for port in _ports(service):
             yield Way(f"http://{address.get('value')}:{port}")
+    if _is_loopback(cluster.info.server):
+        yield Way(f"http://{HOST}")  # where Kind's port mapping leads
     for pod in cluster.list(POD, names.THE_GATEWAY.namespace, labels=f"{_POD_LABEL}={names.THE_GATEWAY.name}"):
         if is_true(pod, "Ready"):
             yield Way("http://gateway", Ref(POD, pod["metadata"]["name"], names.THE_GATEWAY.namespace))
+
+
+def _is_loopback(server: str) -> bool:
+    return urlsplit(server).hostname in ("127.0.0.1", "localhost", "::1")
 
 
 def _ports(service: Object) -> Iterator[int]:
