@@ -16,6 +16,7 @@ from pytest_modelrt.cluster.model import Object
 from pytest_modelrt.journal.model import Outcome, Stage
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.session.outcomes import LIFE
+from pytest_modelrt.session.resume import carried_over, carry_over, inputs_of
 from pytest_modelrt.session.run import RUN
 from pytest_modelrt.session.surroundings import connect, finish, new_life
 from pytest_modelrt.stages.ended import CaseEnded
@@ -50,10 +51,14 @@ def case(_modelrt_case: Case) -> Case:
 
 @pytest.fixture
 def _modelrt_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
-    """The case attempt; its preflight has passed."""
+    """The case attempt; its preflight has passed. A resumed run leaves here with the verdict of an earlier one."""
+    inputs = inputs_of(request.config, case, request.node.nodeid)
+    carried = carried_over(request.config, inputs)
+    if carried is not None:
+        carry_over(request, case, carried, inputs)
     life = new_life(request, case)
     request.node.stash[LIFE] = life
-    request.addfinalizer(lambda: _finish(request, life))
+    request.addfinalizer(lambda: _finish(request, life, inputs))
     with _reported():
         life.preflight()
     return life
@@ -119,7 +124,9 @@ def _reported() -> Iterator[None]:
         raise pytest.fail.Exception(ended.text(), pytrace=False) from None
 
 
-def _finish(request: pytest.FixtureRequest, life: CaseLife) -> None:
-    finish(request, life)
+def _finish(request: pytest.FixtureRequest, life: CaseLife, inputs: str) -> None:
+    if request.config.stash[RUN].campaign.repair == "write":  # the files as they are after the repair were tested
+        inputs = inputs_of(request.config, life.case, request.node.nodeid)
+    finish(request, life, inputs)
     if life.leftovers:
         pytest.fail("cleanup-leftover: still there after cleanup: " + ", ".join(life.leftovers), pytrace=False)

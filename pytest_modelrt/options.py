@@ -232,6 +232,12 @@ OPTIONS = (
         choices=SWITCH,
         default_text="on for a cluster you name",
     ),
+    Option(
+        "resume",
+        "Run only what has no final verdict (passed, failed, skipped) in the results for the same manifests, image and "
+        "platform version; the rest is carried over and shown as such",
+        switch=True,
+    ),
     Option("dry-run", "Only print order, tiers, GPUs, objects and repairs of the selected cases", switch=True),
 )
 BY_NAME = {option.name: option for option in OPTIONS}
@@ -261,6 +267,7 @@ class Settings:
     prefetch: int | None = None
     shard: tuple[int, int] | None = None
     leases: str | None = None
+    resume: bool = False
     dry_run: bool = False
 
     @property
@@ -302,6 +309,7 @@ def resolve(config: pytest.Config) -> Settings:
     values["config"] = Path(values["config"])
     values["reports"] = Path(values["reports"]) if values["reports"] else None
     values["tier"] = dict(values["tier"] or ())
+    values["resume"] = bool(values["resume"])
     values["dry_run"] = bool(values["dry_run"])
     return Settings(**{name: value for name, value in values.items() if value is not None})
 

@@ -121,6 +121,8 @@ class Verdict:
     facts: Mapping[str, object] = field(default_factory=dict)
     """Measured: nodes_ready, nodes_failed, endpoint, answer, latency_ms, cached, restarts, pods, ..."""
     attempt: int = 1
+    inputs: str = ""
+    """Key of what was tested (``journal.resume.case_key``); empty when that is not known."""
 
     def as_data(self) -> dict[str, Any]:
         """JSON-able."""
@@ -159,6 +161,10 @@ class RunInfo:
     exit_status: int | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     """Tier name -> cases at once; ``gpu_budget`` -> GPUs."""
+    platform: str = ""
+    """What serves the models, with its version; empty when the cluster does not say."""
+    resumed: bool = False
+    """Whether final verdicts of earlier runs are carried over."""
     schema: int = SCHEMA
 
     def as_data(self) -> dict[str, Any]:

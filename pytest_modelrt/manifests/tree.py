@@ -77,6 +77,16 @@ class ManifestFile:
         """``metadata.name``."""
         return str(mapping(self.object, "metadata").get("name", ""))
 
+    @property
+    def own_text(self) -> str:
+        """The object's document alone; the whole file where it is the only one."""
+        parts = _documents(self.text)
+        return parts[self.document] if len(parts) > 1 else self.text
+
+    def place(self, root: Path) -> str:
+        """The file from the root of its tree: where the tree lies on a machine is nobody's business."""
+        return self.path.relative_to(root).as_posix() if self.path.is_relative_to(root) else display(self.path)
+
     def with_text(self, text: str) -> ManifestFile:
         """The same object in an edited text."""
         return replace(self, text=text)
@@ -201,14 +211,16 @@ def _scan(path: Path) -> Iterator[Entry]:
         return
     if not any(kind in text for kind in KINDS):
         return
-    document = 0
-    for part in _DOCUMENT_END.split(text.lstrip("\ufeff").replace("\r\n", "\n")):
-        if not any(line.strip() and not line.lstrip().startswith("#") for line in part.splitlines()):
-            continue
+    for document, part in enumerate(_documents(text)):
         kind = _KIND.search(part)
         if kind is None or kind[1] in KINDS:
             yield from _match(part, kind, path, document) or _parse(path, text, document)
-        document += 1
+
+
+def _documents(text: str) -> list[str]:
+    """The documents of a file that hold more than comments."""
+    parts = _DOCUMENT_END.split(text.lstrip("\ufeff").replace("\r\n", "\n"))
+    return [p for p in parts if any(line.strip() and not line.lstrip().startswith("#") for line in p.splitlines())]
 
 
 def _match(part: str, kind: re.Match[str] | None, path: Path, document: int) -> list[Entry]:

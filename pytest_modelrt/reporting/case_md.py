@@ -14,7 +14,6 @@ from pytest_modelrt.reporting.markdown import block, cell, code
 from pytest_modelrt.reporting.wording import endpoint, minutes, status
 
 OK, BAD, NOT_REACHED = "✅ Success", "❌ Failed", "⏳ Not reached"
-_TREE = ("models", "runtimes", "samples")
 _ORDER = (Stage.PREFLIGHT, Stage.MODEL, Stage.RUNTIME, Stage.SERVICE, Stage.PROBE)
 
 
@@ -53,20 +52,13 @@ def _files(result: Result) -> list[str]:
     files: Mapping[str, Any] = given if isinstance(given, Mapping) else {}
     vendor, name = result.vendor, result.resource_name
     usual = {
-        "Model": f"config/models/{vendor}/{result.name}.yaml",
-        "Runtime": f"config/runtimes/srt/{vendor}/{name}-rt.yaml",
-        "InferenceService": f"config/samples/isvc/{vendor}/{name}.yaml",
+        "Model": f"models/{vendor}/{result.name}.yaml",
+        "Runtime": f"runtimes/srt/{vendor}/{name}-rt.yaml",
+        "InferenceService": f"samples/isvc/{vendor}/{name}.yaml",
     }
     keys = {"Model": "model", "Runtime": "runtime", "InferenceService": "service"}
-    lines = [f"- {title}: {code(tree_path(str(files.get(keys[title]) or path)))}" for title, path in usual.items()]
+    lines = [f"- {title}: {code(files.get(keys[title]) or path)}" for title, path in usual.items()]
     return ["**Config Files**:", *lines, ""]
-
-
-def tree_path(path: str) -> str:
-    """``path`` from its config tree's own name on: where the tree lies on a machine is nobody's business."""
-    parts = path.split("/")
-    places = [place for place, part in enumerate(parts) if part in _TREE]
-    return "/".join(parts[max(0, places[-1] - 1) :]) if places else path
 
 
 def _steps(result: Result) -> list[str]:
@@ -177,7 +169,7 @@ def evidence_block(result: Result) -> list[str]:
 
 def repair_text(repair: Mapping[str, Any]) -> str:
     """``file: field: old -> new (rule)``."""
-    where = ": ".join(code(tree_path(str(repair[key]))) for key in ("file", "field") if repair.get(key))
+    where = ": ".join(code(repair[key]) for key in ("file", "field") if repair.get(key))
     change = f"{code(repair.get('old'))} -> {code(repair.get('new'))}" if "new" in repair else ""
     rule = f"({cell(repair['rule'])})" if repair.get("rule") else ""
     said = " ".join(part for part in (f"{where}:" if where and change else where, change, rule) if part)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_modelrt.clock import ScaledClock
+from pytest_modelrt.journal.adopt import adopt, as_result, tells
 from pytest_modelrt.journal.files import atomic_write, write_if_changed
 from pytest_modelrt.journal.model import RunInfo
 from pytest_modelrt.journal.reader import JournalReader
-from pytest_modelrt.journal.results import Result, ResultsStore, result_of, result_without_plan
+from pytest_modelrt.journal.results import Result, ResultsStore
 from pytest_modelrt.journal.rundir import RUNS, list_runs, read_info
-from pytest_modelrt.journal.trace import CaseTrace
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting import failed_md, summary_md, vendor_md
 from pytest_modelrt.reporting.html import HtmlPage
@@ -152,7 +152,7 @@ class RunPages:
     def __init__(
         self, reports: Path, plan: Plan, campaign: Campaign, run_dir: Path, *, places: Places | None = None
     ) -> None:
-        """Open the results store.
+        """Open the results store, and bring in what killed runs did not live to put there.
 
         Raises:
             JournalError: the results store is corrupt.
@@ -164,6 +164,7 @@ class RunPages:
         self._plan = plan
         self._cases = plan.by_id()
         self._campaign = campaign
+        adopt(reports, self.store, self._cases, run_dir)
         self._html = HtmlPage(plan, campaign)
         self._others = _other_runs(reports, run_dir)
         self._clock = ScaledClock()
@@ -185,8 +186,8 @@ class RunPages:
         info = self.reader.view.info
         if info is None:
             return []
-        for trace in judged:
-            self.store.add(self._result(trace, info))
+        for trace in filter(tells, judged):
+            self.store.add(as_result(trace, info, self._cases))
             if self._waiting is not None:
                 self._waiting.add(trace.case.rpartition("/")[0])
         started = self._clock.monotonic()
@@ -211,10 +212,6 @@ class RunPages:
         if not self._others or run_id >= self._others[0][1]:
             pages[self._reports / HTML] = entrance
         return [path for path, data in pages.items() if write_if_changed(path, data)]
-
-    def _result(self, trace: CaseTrace, info: RunInfo) -> Result:
-        case = self._cases.get(trace.case)
-        return result_of(case, trace, info) if case else result_without_plan(trace, info)
 
 
 def _other_runs(reports: Path, run_dir: Path) -> list[tuple[str, str]]:

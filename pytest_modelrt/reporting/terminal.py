@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pytest_modelrt.journal.model import Outcome, Verdict
+from pytest_modelrt.journal.resume import carried_of
 
 WIDTH = 80
 _ORDER = (Outcome.FAILED, Outcome.ERROR, Outcome.SKIPPED, Outcome.NOT_RUN)
@@ -21,7 +22,7 @@ def outcome_table(verdicts: Iterable[Verdict], *, quiet: bool = False, width: in
     counts = Counter(verdict.outcome for verdict in known)
     if not known or (quiet and counts[Outcome.PASSED] == len(known)):
         return []
-    lines = [] if quiet else [counts_line(known)]
+    lines = [] if quiet else [counts_line(known), *_carried_lines(known, width)]
     for outcome in _ORDER:
         chosen = [verdict for verdict in known if verdict.outcome is outcome]
         by_cause = Counter(verdict.cause or "unknown" for verdict in chosen)
@@ -58,6 +59,16 @@ def _cause_lines(outcome: Outcome, slug: str, group: Sequence[Verdict], quiet: b
     if group[0].hint:
         lines.append(_fit(f"    next: {' '.join(group[0].hint.split())}", width))
     return lines
+
+
+def _carried_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:
+    """What a resumed run did not run again, by what earlier runs said."""
+    carried = [found for verdict in verdicts if (found := carried_of(verdict)) is not None]
+    if not carried:
+        return []
+    said = ", ".join(f"{count} {outcome}" for outcome, count in Counter(item.outcome for item in carried).most_common())
+    runs = sorted({item.run_id for item in carried})
+    return [_fit(f"carried over, not run again: {said} (run{'s' * (len(runs) > 1)} {', '.join(runs)})", width)]
 
 
 def _warning_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:

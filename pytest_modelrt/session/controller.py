@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_modelrt import __version__
 from pytest_modelrt.clock import rfc3339, utc_now
 from pytest_modelrt.cluster.model import ClusterError
+from pytest_modelrt.journal.alive import hold
 from pytest_modelrt.journal.files import JournalError
 from pytest_modelrt.journal.model import EventKind, RunInfo, StageEvent, Verdict
 from pytest_modelrt.journal.reader import read_run
@@ -22,6 +23,7 @@ from pytest_modelrt.session.ledger import Ledger
 from pytest_modelrt.session.maas import REPORT_ATTRIBUTE as MAAS_ATTRIBUTE
 from pytest_modelrt.session.maas import MaasAccount
 from pytest_modelrt.session.outcomes import REPORT_ATTRIBUTE
+from pytest_modelrt.session.resume import prepare
 from pytest_modelrt.session.run import WORKER_INPUT, Run
 from pytest_modelrt.session.simulated import SimulatedCluster
 from pytest_modelrt.session.surroundings import connect, journal_of, remove_case
@@ -50,6 +52,7 @@ class Controller:
         self._target = target
         self._simulator = SimulatedCluster(run) if run.simulated else None
         self._pages: RunPages | None = None
+        self._alive: IO[bytes] | None = None
         self._cluster: Cluster | None = None
 
     # -------------------------------------------------------------------------------------------- beginning
@@ -91,17 +94,18 @@ class Controller:
             limits={**{tier.name: tier.limit for tier in campaign.tiers}, "gpu_budget": campaign.gpu_budget},
         )
         try:
-            create_run(run.reports, self.info)
+            self._alive = hold(create_run(run.reports, self.info))
+            self._pages = RunPages(run.reports, run.plan, campaign, run.directory)
         except JournalError as error:
             self.info = None
             raise pytest.UsageError(str(error)) from None
         self._write(EventKind.RUN_STARTED)
-        self._pages = RunPages(run.reports, run.plan, campaign, run.directory)
         if self._simulator is not None:
             try:
                 self._simulator.start()
             except SimulatorError as error:
                 pytest.exit(str(error), returncode=CLUSTER_FAILED)
+        self.info = prepare(run, self._target, self.info, self._pages.store, self.connected)
 
     # ---------------------------------------------------------------------------------------------- account
 
@@ -191,7 +195,7 @@ class Controller:
         Raises:
             ClusterError: something stays; says what.
         """
-        remove_case(self._config, self._connected(), self._run.plan.by_id()[case_id])
+        remove_case(self._config, self.connected(), self._run.plan.by_id()[case_id])
 
     def _sweep(self) -> None:
         """Delete what carries our run id; what cannot be deleted is named at the end of the output."""
@@ -200,11 +204,12 @@ class Controller:
         if self._simulator is not None and not self._simulator.started:
             return
         try:
-            self.swept = sweep(self._connected(), Wanted(run_id=self._run.run_id))
+            self.swept = sweep(self.connected(), Wanted(run_id=self._run.run_id))
         except ClusterError as error:
             self.sweep_trouble = str(error)
 
-    def _connected(self) -> Cluster:
+    def connected(self) -> Cluster:
+        """The cluster of this run, as the controller uses it."""
         if self._cluster is None:
             self._cluster = connect(self._run)
         return self._cluster

@@ -24,14 +24,14 @@ class Outcomes:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Put phase, location and verdict right."""
         report = yield
-        life = item.stash.get(LIFE, None)
-        if life is None:
+        life, verdict = item.stash.get(LIFE, None), item.stash.get(VERDICT, None)
+        if call.when == "teardown" and verdict is not None:
+            setattr(report, REPORT_ATTRIBUTE, verdict.as_data())
+        if life is None and verdict is not None:
+            _place(report, item, verdict.outcome)
+        if life is None or call.when == "teardown":
             return report
-        if call.when == "teardown":
-            verdict = item.stash.get(VERDICT, None)
-            if verdict is not None:
-                setattr(report, REPORT_ATTRIBUTE, verdict.as_data())
-        elif life.record.ended is not None:
+        if life.record.ended is not None:
             _place(report, item, life.record.ended.outcome)
         elif call.excinfo is not None and not hasattr(report, "wasxfail"):
             _note_body(life, report, call)

@@ -14,6 +14,7 @@ from pytest_modelrt.clock import ScaledClock, rfc3339, utc_now
 from pytest_modelrt.cluster.model import ClusterError, Ownership
 from pytest_modelrt.diagnosis.model import Evidence
 from pytest_modelrt.journal.files import atomic_write
+from pytest_modelrt.journal.model import Verdict
 from pytest_modelrt.markers import overrides
 from pytest_modelrt.plan.model import Campaign, Case
 from pytest_modelrt.redaction import redact_value
@@ -86,7 +87,8 @@ def make_stack(config: pytest.Config, cluster: Cluster, case: Case, campaign: Ca
     """The stack for one case attempt."""
     run = config.stash[RUN]
     owner = Ownership(run.run_id, case.resource_name, rfc3339(utc_now() + LIFETIME))
-    request = StackRequest(case, cluster, campaign, run.settings.config, run.directory, owner, observe)
+    ahead = run.settings.prefetch != 0
+    request = StackRequest(case, cluster, campaign, run.settings.config, run.directory, owner, observe, ahead)
     stack: Stack = config.hook.pytest_modelrt_make_stack(config=config, request=request)
     return stack
 
@@ -113,11 +115,14 @@ def keep_evidence(run: Run, case: Case, evidence: Evidence) -> None:
     atomic_write(place, text.encode("utf-8", "backslashreplace"))
 
 
-def finish(request: pytest.FixtureRequest, life: CaseLife) -> None:
-    """Pronounce the verdict, write it down, and leave it where the reports find it."""
+def finish(request: pytest.FixtureRequest, life: CaseLife, inputs: str) -> None:
+    """Pronounce the verdict of an attempt; ``inputs`` is the key of what was tested."""
+    pronounce(request, life.case, replace(life.finish(), inputs=inputs))
+
+
+def pronounce(request: pytest.FixtureRequest, case: Case, verdict: Verdict) -> None:
+    """Write a verdict down, and leave it where the reports find it."""
     run = request.config.stash[RUN]
-    case = life.case
-    verdict = life.finish()
     journal_of(request.config).verdict(verdict)
     request.node.stash[VERDICT] = verdict
     tier = run.campaign.tier_of(case.gpus).name

@@ -13,7 +13,7 @@ from pytest_modelrt.journal.model import EvidenceLine, Outcome, RunInfo, Stage
 from pytest_modelrt.journal.results import result_of, result_without_plan
 from pytest_modelrt.journal.trace import CaseTrace
 from pytest_modelrt.plan.model import Campaign, Case
-from pytest_modelrt.reporting.case_md import curl, tree_path
+from pytest_modelrt.reporting.case_md import curl
 from pytest_modelrt.reporting.html.numbers import OUTCOMES, epoch, state
 
 REQUEST_CHARS, RESPONSE_CHARS = 500, 600
@@ -172,7 +172,7 @@ def _evidence(lines: Sequence[EvidenceLine]) -> tuple[EvidenceLine, ...]:
 
 
 def _repair(repair: Mapping[str, Any]) -> dict[str, str]:
-    where = ": ".join(tree_path(str(repair[key])) for key in ("file", "field") if repair.get(key))
+    where = ": ".join(str(repair[key]) for key in ("file", "field") if repair.get(key))
     rule = f" ({repair['rule']})" if repair.get("rule") else ""
     return {"where": where + rule, "old": str(repair.get("old", "")), "new": str(repair.get("new", ""))}
 

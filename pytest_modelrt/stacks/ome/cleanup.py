@@ -27,11 +27,15 @@ def delete_runtime(context: Context) -> Ready:
     return Ready(warnings=_remove(context, context.names.runtime, context.deadlines.reconcile))
 
 
-def delete_model(context: Context) -> Ready:
+def delete_model(context: Context, *, wait: bool = True) -> Ready:
     """The model; gone when every node has dropped it, which waits behind downloads of others on busy nodes.
 
     It holds no GPU, so after its deadline the case goes on with a warning; the sweep at the end waits for it.
+    So it does, too, without ``wait``.
     """
+    if not wait:
+        _delete(context, context.names.model)
+        return Ready()
     late = _remove(context, context.names.model, context.deadlines.model_gone)
     return Ready(warnings=tuple(text.replace("cleanup-leftover", "model-delete-stuck", 1) for text in late))
 

@@ -11,6 +11,7 @@ from pytest_modelrt.cluster.model import Object
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.manifests.scaffold import model_path, render_service, runtime_path
 from pytest_modelrt.manifests.tree import ConfigTree, ManifestFile
+from pytest_modelrt.plan.load import display
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.plan.problems import ConfigError
 from pytest_modelrt.stacks.ome.context import dig
@@ -29,7 +30,7 @@ class CaseFiles:
     service: Object
     names: Names
     shown: dict[str, str]
-    """``model``, ``runtime``, ``service`` -> file, for the pages."""
+    """``model``, ``runtime``, ``service`` -> file, from the root of the config tree, for the pages."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -50,7 +51,7 @@ def read_files(config_dir: Path, case: Case) -> CaseFiles:
     try:
         found = ConfigTree.load(config_dir).case(case)
         missing = [
-            f"{kind} ({config_dir / place})"
+            f"{kind} ({display(config_dir / place)})"
             for kind, file, place in (
                 ("model", found.model, model_path(case)),
                 ("runtime", found.runtime, runtime_path(case)),
@@ -62,13 +63,19 @@ def read_files(config_dir: Path, case: Case) -> CaseFiles:
             raise StackFailure(Stage.PREFLIGHT, "files", detail, cause="config-missing")
         written = found.service is None
         service: Object = yaml.safe_load(render_service(case)) if found.service is None else found.service.object
-        return _assemble(case, found.model, found.runtime, service, None if written else found.service)
+        service_file = None if written else found.service
+        return _assemble(config_dir, case, found.model, found.runtime, service, service_file)
     except ConfigError as error:
         raise StackFailure(Stage.PREFLIGHT, "files", str(error), cause="config-invalid") from None
 
 
 def _assemble(
-    case: Case, model: ManifestFile, runtime: ManifestFile, service: Object, service_file: ManifestFile | None
+    config_dir: Path,
+    case: Case,
+    model: ManifestFile,
+    runtime: ManifestFile,
+    service: Object,
+    service_file: ManifestFile | None,
 ) -> CaseFiles:
     namespace = str(dig(service, "metadata", "namespace") or case.resource_name)
     service = {**service, "metadata": {**service.get("metadata", {}), "namespace": namespace}}
@@ -80,9 +87,9 @@ def _assemble(
         service=service,
         names=Names.of(model.name, runtime.name, str(dig(service, "metadata", "name")), namespace),
         shown={
-            "model": str(model.path),
-            "runtime": str(runtime.path),
-            "service": str(service_file.path) if service_file else "from the plan's template",
+            "model": model.place(config_dir),
+            "runtime": runtime.place(config_dir),
+            "service": service_file.place(config_dir) if service_file else "from the plan's template",
         },
         warnings=() if service_file else ("no InferenceService file: written from the plan's template",),
     )

@@ -8,7 +8,7 @@ from pytest_modelrt.cluster.model import Object
 from pytest_modelrt.journal.files import atomic_write
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.manifests.compare import Mismatch, compare
-from pytest_modelrt.manifests.repair import Repair, repair_runtime, repaired_object
+from pytest_modelrt.manifests.repair import Repair, repair_runtime, repaired_object, unified_diff
 from pytest_modelrt.stacks.ome.context import Context
 from pytest_modelrt.stacks.ome.files import CaseFiles
 from pytest_modelrt.stacks.protocol import StackFailure
@@ -31,7 +31,7 @@ def fit_runtime(
     repair = repair_runtime(files.runtime_file, mismatches, (case.parameter_size, case.size))
     if repair.unrepaired:
         raise _failure(list(repair.unrepaired))
-    _keep(context, repair, policy, run_dir)
+    _keep(context, files, repair, policy, run_dir)
     changes = [f"repaired {change.field}: {change.old} -> {change.new}" for change in repair.changes]
     return repaired_object(repair, files.runtime_file), (*changes, *repair.warnings)
 
@@ -41,12 +41,14 @@ def _failure(mismatches: list[Mismatch]) -> StackFailure:
     return StackFailure(Stage.RUNTIME, "mismatch", detail, cause=f"runtime-mismatch-{mismatches[0].kind}")
 
 
-def _keep(context: Context, repair: Repair, policy: str, run_dir: Path) -> None:
+def _keep(context: Context, files: CaseFiles, repair: Repair, policy: str, run_dir: Path) -> None:
     """Write the change down, as a patch with the run and, by policy, into the file."""
+    file = files.shown["runtime"]
     for change in repair.changes:
-        data = {"file": repair.file, "field": change.field, "old": change.old, "new": change.new, "why": change.reason}
+        data = {"file": file, "field": change.field, "old": change.old, "new": change.new, "why": change.reason}
         context.observe("repair", {**data, "policy": policy})
     name = f"{context.case.resource_name}-runtime.patch"
-    atomic_write(run_dir / "repairs" / name, repair.diff.encode())
+    patch = unified_diff(file, files.runtime_file.text, repair.text)
+    atomic_write(run_dir / "repairs" / name, patch.encode())
     if policy == "write":
         atomic_write(Path(repair.file), repair.text.encode())

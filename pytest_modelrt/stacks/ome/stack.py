@@ -6,7 +6,7 @@ from pytest_modelrt.cluster.model import POD, Object, Ref
 from pytest_modelrt.diagnosis.model import Evidence
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.ome import cleanup, pods
-from pytest_modelrt.stacks.ome.context import Context, name_of, relaxed
+from pytest_modelrt.stacks.ome.context import Context, dig, name_of, relaxed
 from pytest_modelrt.stacks.ome.evidence import Collector
 from pytest_modelrt.stacks.ome.files import CaseFiles, read_files
 from pytest_modelrt.stacks.ome.model_wait import ModelWait
@@ -58,6 +58,15 @@ class OmeStack:
         self._refresh(Stage.MODEL, self._context.names.model)
         return ready
 
+    def request_model(self) -> None:
+        """Check, then create the model without waiting: its case will find it as its own."""
+        self.preflight()
+        self._apply(self.files.model)
+
+    def model_complete(self, model: Object) -> bool:
+        """Whether the wanted nodes hold the model."""
+        return len(dig(model, "status", "nodesReady") or ()) >= self._context.nodes_wanted
+
     def apply_runtime(self) -> Ready:
         """Compare with the model as the platform now describes it, repair by policy, create."""
         model, policy = self._live.get(Stage.MODEL, {}), self._request.campaign.repair
@@ -107,7 +116,7 @@ class OmeStack:
 
     def delete_model(self) -> Ready:
         """The model."""
-        return cleanup.delete_model(self._context)
+        return cleanup.delete_model(self._context, wait=not self._request.ahead)
 
     def live(self, stage: Stage) -> Object:
         """The object of a stage as last seen."""
