@@ -14,7 +14,7 @@ from pytest_modelrt.journal.reader import JournalReader
 from pytest_modelrt.journal.results import Result, ResultsStore
 from pytest_modelrt.journal.rundir import RUNS, list_runs, read_info
 from pytest_modelrt.plan.model import Campaign, Plan
-from pytest_modelrt.reporting import failed_md, summary_md, vendor_md
+from pytest_modelrt.reporting import failed_md, maas_md, summary_md, vendor_md
 from pytest_modelrt.reporting.html import HtmlPage
 from pytest_modelrt.reporting.models import Model, models_of
 
@@ -140,7 +140,9 @@ def _vendor_pages(
         by_vendor.setdefault(model.vendor, []).append(model)
     cases = plan.by_id()
     return {
-        places.vendor_page(vendor): vendor_md.render(vendor, group, latest, cases, cluster)
+        places.vendor_page(vendor): maas_md.render([latest[model.key] for model in group], cluster)
+        if vendor == maas_md.VENDOR
+        else vendor_md.render(vendor, group, latest, cases, cluster)
         for vendor, group in by_vendor.items()
         if (changed is None or vendor in changed) and any(model.key in latest for model in group)
     }

@@ -14,11 +14,11 @@ import pytest
 from pytest_modelrt.clock import rfc3339, utc_now
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.journal.model import EventKind, EvidenceLine, Outcome, Stage, StageEvent, Verdict
+from pytest_modelrt.reporting.maas_md import VENDOR, load_lines
 from pytest_modelrt.session.surroundings import journal_of
 from pytest_modelrt.stacks.kserve.judge import MaasFailure
 
 MARKER = "maas"
-VENDOR = "maas"
 DEFAULT_MODEL = "model-a"
 """The model of a test that names none."""
 REPORT_ATTRIBUTE = "modelrt_maas"
@@ -141,7 +141,11 @@ def _verdict(model: str, findings: list[Finding], started: str) -> Verdict:
         summary=_summary(first, bad, len(findings)) if first else "",
         hint=cause.hint if cause else "",
         evidence=tuple(EvidenceLine(f"test {finding.test}", finding.text) for finding in bad[:10]),
-        facts={"tests": [asdict(finding) for finding in findings], **({"deployed": deployed} if deployed else {})},
+        facts={
+            "endpoint": "/v1/chat/completions",
+            "tests": [asdict(finding) for finding in findings],
+            **({"deployed": deployed} if deployed else {}),
+        },
     )
 
 
@@ -155,6 +159,8 @@ class MaasAccount:
     """The controller's side: gathers findings, and says the verdicts at the end."""
 
     def __init__(self) -> None:
+        self.load_lines: list[str] = []
+        """What the terminal shows about load tests."""
         self._findings: dict[str, Finding] = {}
         self._started = ""
 
@@ -168,6 +174,8 @@ class MaasAccount:
 
     def close(self) -> list[Verdict]:
         """The verdicts, each once."""
+        loads = [finding.facts["load"] for finding in self._findings.values() if "load" in finding.facts]
+        self.load_lines = load_lines(loads)
         said = verdicts(self._findings.values(), self._started)
         self._findings = {}
         return said

@@ -45,6 +45,8 @@ class Terminal:
             terminalreporter.section("modelrt")
         for line in lines:
             write(line)
+        for line in controller.maas.load_lines:
+            write(line)
         missing = controller.ledger.never_started
         swept = controller.swept
         if missing:
