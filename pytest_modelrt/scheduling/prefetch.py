@@ -18,9 +18,10 @@ class Room:
     window: int
     """How many cases in dispatch order are looked at (``--modelrt-prefetch``); 0 switches it off."""
     downloads: int = AGENT_WORKERS
-    """Downloads in progress at once, those of running cases included: the agents' workers per node."""
-    disk_bytes: int | None = None
-    """Weights on a node's disk at once, those of running cases included; None: not known, no bound."""
+    """Downloads ahead in progress at once: the agents' workers per node. Those of running cases come on top, since
+    whatever is applied waits in the agents' queue behind what was applied before."""
+    disk_bytes: int | None = 10 * 10**12
+    """Weights on a node's disk at once, those of running cases included; None: no bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Disk:
     held: Mapping[str, int]
     """Case id -> bytes of models applied and not deleted, by running cases or ahead of theirs."""
     downloading: int
-    """How many of them are not complete."""
+    """How many of those ahead of their cases are not complete."""
 
 
 def next_downloads(upcoming: Sequence[Case], disk: Disk, room: Room, *, token: bool, paused: bool) -> list[Case]:

@@ -86,6 +86,11 @@ class TierScheduling:
         waiting = {test for job in self._books.waiting for test in job.tests}
         return [test for test in self._collection if test in waiting]
 
+    @property
+    def waiting(self) -> list[Job]:
+        """Jobs that have not started, in no particular order."""
+        return self._books.waiting
+
     def upcoming(self, count: int) -> list[str]:
         """Ids of the ``count`` cases that will probably start next, in that order."""
         jobs = (job for job in self._books.waiting if job.case is not None)

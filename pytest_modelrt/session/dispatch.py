@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.model import EventKind, Verdict
-from pytest_modelrt.scheduling.jobs import case_of
+from pytest_modelrt.scheduling.ahead import AheadBooks
+from pytest_modelrt.scheduling.jobs import Job, case_of
 from pytest_modelrt.scheduling.limits import Limits
+from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.scheduling.prefetch import DownloadTime, Room
+from pytest_modelrt.scheduling.status import SchedulerState
 from pytest_modelrt.session.makespan import Makespan
 from pytest_modelrt.session.notes import note
 from pytest_modelrt.session.order import expected, in_order, predict
+from pytest_modelrt.session.prefetch import Prefetch
 from pytest_modelrt.session.run import Run
 from pytest_modelrt.session.status import StatusLine
+from pytest_modelrt.session.surroundings import make_stack
 
 if TYPE_CHECKING:
     from pytest_modelrt.scheduling.xdist import CaseScheduling
@@ -31,6 +37,16 @@ class Dispatch:
         self._controller = controller
         self._scheduling: CaseScheduling | None = None
         self.makespan: Makespan | None = None
+        self.paused: Callable[[], bool] = lambda: False
+        """Whether the circuit breaker is open: then nothing is downloaded ahead."""
+        self._status = StatusLine(config)
+        self._prefetch: Prefetch | None = None
+        self.downloads: dict[str, DownloadTime] = {}
+        """Case id -> how much of its download was waited for, where it ran ahead."""
+        self._jobs: list[Job] = []
+        """Without xdist: what has not started."""
+        self._left: dict[str, set[str]] = {}
+        """Case id -> its tests that have not ended."""
 
     @property
     def workers(self) -> int:
@@ -58,7 +74,7 @@ class Dispatch:
             estimates=expected(run, ahead=run.window(self.workers) > 0).held,
             on_first_collection=self._begin,
             cleanup=self._controller.remove,
-            on_change=StatusLine(config),
+            on_change=self._changed,
         )
         return self._scheduling
 
@@ -87,16 +103,79 @@ class Dispatch:
         speed = self._controller.info.speed
         self.makespan = Makespan(prediction, ScaledClock(speed), Limits.of(self._run.campaign), self.workers)
         note(self._config, "forecast", prediction.as_data())
+        cases = self._run.plan.by_id()
+        for nodeid in nodeids:
+            if (case := case_of(nodeid, cases)) is not None:
+                self._left.setdefault(case.id, set()).add(nodeid)
+        self._jobs = [span.job for span in prediction.plan.spans]
+        if self._run.window(self.workers) and len(self._left) > 1:
+            self._prefetch = self._start_prefetch()
+            self._prefetch.waiting(self._jobs)
+
+    def _start_prefetch(self) -> Prefetch:
+        run, config = self._run, self._config
+        books = AheadBooks(
+            cases=run.plan.by_id(),
+            limits=Limits.of(run.campaign),
+            order=Order(run.settings.order),
+            workers=self.workers,
+            room=Room(run.window(self.workers)),
+        )
+        prefetch = Prefetch(
+            books,
+            self._controller.connected,
+            lambda cluster, case: make_stack(config, cluster, case, run.campaign, lambda what, data: None),
+            run_id=run.run_id,
+            paused=self.paused,
+            told=self._tell,
+            trouble=lambda text: note(config, "prefetch", {"text": text}, kind=EventKind.WARNING),
+        )
+        prefetch.start()
+        return prefetch
+
+    def _tell(self, case_id: str, times: DownloadTime) -> None:
+        """In the thread of the downloads: the journal takes lines from any thread."""
+        self.downloads[case_id] = times
+        said = {"waited": round(times.waited, 1), "hidden": round(times.hidden, 1)}
+        note(self._config, "download-ahead", said, case=case_id)
+
+    def _changed(self, state: SchedulerState) -> None:
+        """The scheduler started something, or something ended."""
+        self._status(state)
+        tiers = self._scheduling.tiers if self._scheduling is not None else None
+        if self._prefetch is not None and tiers is not None:
+            self._prefetch.waiting(tiers.waiting)
 
     def lines(self) -> list[str]:
         """What there is to say at the end."""
-        return [line] if self.makespan is not None and (line := self.makespan.line()) else []
+        lines = [line] if self.makespan is not None and (line := self.makespan.line()) else []
+        if self.downloads:
+            waited = sum(times.waited for times in self.downloads.values()) / 60
+            hidden = sum(times.hidden for times in self.downloads.values()) / 60
+            count = len(self.downloads)
+            lines.append(f"{count} models downloaded ahead: {hidden:.0f} minutes hidden, {waited:.0f} waited for")
+        return lines
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """A case was handed out."""
         case = case_of(nodeid, self._run.plan.by_id())
-        if case is not None and self.makespan is not None:
-            self.makespan.begun(case.id)
+        if case is None or self.makespan is None:
+            return
+        self.makespan.begun(case.id)
+        if self._prefetch is not None:
+            self._prefetch.begun(case.id)
+            if self._scheduling is None:
+                self._jobs = [job for job in self._jobs if job.key != case.id]
+                self._prefetch.waiting(self._jobs)
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """A test is over."""
+        case = case_of(nodeid, self._run.plan.by_id())
+        if case is None or self._prefetch is None or case.id not in self._left:
+            return
+        self._left[case.id].discard(nodeid)
+        if not self._left[case.id]:
+            self._prefetch.ended(case.id)
 
     def pytest_modelrt_verdict(self, verdict: Verdict) -> None:
         """A case ended."""
@@ -105,7 +184,9 @@ class Dispatch:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
-        """Write down how the forecast did, and which objects a crash left for good."""
+        """Download nothing more; write down how the forecast did, and which objects a crash left for good."""
+        if self._prefetch is not None:
+            self._prefetch.stop()
         if self.makespan is None:
             return
         note(self._config, "makespan", self.makespan.as_data())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from pytest_modelrt.cluster.model import Object, Ownership, Ref
 from pytest_modelrt.diagnosis.model import Evidence
@@ -66,6 +66,26 @@ class StackRequest:
     run_dir: Path
     owner: Ownership
     observe: Observe
+    ahead: bool = False
+    """Downloads run ahead: the deletion of a model, which queues behind them, is asked for and not waited for."""
+
+
+@runtime_checkable
+class DownloadsAhead(Protocol):
+    """What a stack adds whose models can be downloaded before their case begins."""
+
+    def request_model(self) -> None:
+        """Check the case, apply its model exactly as the case will, and return at once.
+
+        Raises:
+            StackFailure, ClusterError: not now; the case itself will say why.
+        """
+
+    def model_complete(self, model: Object) -> bool:
+        """Whether enough nodes hold the model, by its status."""
+
+    def delete_model(self) -> Ready:
+        """Delete the model."""
 
 
 class Stack(Protocol):

@@ -1,0 +1,95 @@
+"""The account of downloads ahead: which models are where, which come next, and who waited how long. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pytest_modelrt.plan.model import Case
+from pytest_modelrt.scheduling.forecast import upcoming
+from pytest_modelrt.scheduling.jobs import Job
+from pytest_modelrt.scheduling.limits import Limits
+from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.scheduling.prefetch import Disk, DownloadTime, Room, download_time, next_downloads
+
+
+@dataclass(slots=True)
+class Copy:
+    """One model on its way to the nodes; times are cluster seconds."""
+
+    applied: float
+    ahead: bool
+    """It was applied before its case was handed out."""
+    complete: float | None = None
+    """When enough nodes had it."""
+    begun: float | None = None
+    """When its case was handed out."""
+    told: bool = False
+
+
+@dataclass(slots=True)
+class AheadBooks:
+    """Grows by what the scheduler and the cluster say."""
+
+    cases: Mapping[str, Case]
+    limits: Limits
+    order: Order
+    workers: int
+    room: Room
+    token: bool = False
+    copies: dict[str, Copy] = field(default_factory=dict)
+    """Case id -> its model, while it is on the cluster."""
+    _waiting: list[Job] = field(default_factory=list)
+    _seen: dict[str, float] = field(default_factory=dict)
+    _barred: set[str] = field(default_factory=set)
+
+    def wait(self, jobs: Iterable[Job]) -> None:
+        """The jobs that have not started."""
+        self._waiting = list(jobs)
+
+    def begin(self, case_id: str, now: float) -> None:
+        """A case was handed out: from here on it looks after its model itself."""
+        self._seen.setdefault(case_id, now)
+        if case_id in self.copies and self.copies[case_id].begun is None:
+            self.copies[case_id].begun = now
+
+    def applied(self, case_id: str, now: float) -> None:
+        """A model is on the cluster, whoever applied it."""
+        begun = self._seen.get(case_id)
+        self.copies.setdefault(case_id, Copy(now, ahead=begun is None, begun=begun))
+
+    def complete(self, case_id: str, now: float) -> None:
+        """Enough nodes hold a model."""
+        copy = self.copies.get(case_id)
+        if copy is not None and copy.complete is None:
+            copy.complete = now
+
+    def gone(self, case_id: str) -> None:
+        """A model is no longer on the cluster."""
+        self.copies.pop(case_id, None)
+
+    def bar(self, case_id: str) -> None:
+        """A model cannot be applied ahead: its case will say why."""
+        self._barred.add(case_id)
+
+    def next(self, *, paused: bool) -> list[Case]:
+        """The models to apply now."""
+        possible = (
+            job
+            for job in self._waiting
+            if job.case is not None and job.key not in self._seen and job.key not in self._barred
+        )
+        coming = upcoming(possible, self.limits, self.workers, self.order, self.room.window)
+        running = sum(copy.ahead and copy.complete is None and copy.begun is None for copy in self.copies.values())
+        held = {case_id: self.cases[case_id].weights_bytes for case_id in self.copies}
+        cases = [self.cases[key] for key in dict.fromkeys(job.key for job in coming)]
+        return next_downloads(cases, Disk(held, running), self.room, token=self.token, paused=paused)
+
+    def times(self) -> dict[str, DownloadTime]:
+        """What is known since the last call about cases whose model was downloaded ahead."""
+        found = {}
+        for case_id, copy in self.copies.items():
+            if copy.ahead and not copy.told and copy.begun is not None and copy.complete is not None:
+                copy.told = True
+                found[case_id] = download_time(copy.applied, copy.complete, copy.begun)
+        return found

@@ -1,0 +1,182 @@
+"""Downloads models before their cases begin, in a thread of the controller.
+
+The models are applied exactly as their cases will apply them, carry the same labels, and are deleted by their cases or
+by the sweep. Trouble here costs time, never a verdict: a model that cannot be applied ahead is left to its case.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+
+from pytest_modelrt.clock import Deadline
+from pytest_modelrt.cluster.cluster import Cluster
+from pytest_modelrt.cluster.model import CASE, CLUSTER_BASE_MODEL, RUN_ID, SECRET, ClusterError, Object, Selection
+from pytest_modelrt.plan.model import Case
+from pytest_modelrt.scheduling.ahead import AheadBooks
+from pytest_modelrt.scheduling.jobs import Job
+from pytest_modelrt.scheduling.prefetch import DownloadTime
+from pytest_modelrt.stacks.protocol import DownloadsAhead, StackFailure
+
+TOKEN_SECRET = ("ome", "hf-token")
+"""Namespace and name of the Secret that holds the hub's token."""
+FOR_EVER = 30 * 86400.0
+
+Told = Callable[[str, DownloadTime], None]
+"""``told(case_id, times)``: how much of a download was waited for."""
+
+
+class Prefetch:
+    """The thread, and what others tell it. Every method returns at once."""
+
+    def __init__(
+        self,
+        books: AheadBooks,
+        connect: Callable[[], Cluster],
+        stack_for: Callable[[Cluster, Case], object],
+        *,
+        run_id: str,
+        paused: Callable[[], bool],
+        told: Told,
+        trouble: Callable[[str], None],
+    ) -> None:
+        """Take what the thread needs.
+
+        Args:
+            books: nobody else may touch them from now on.
+            connect: the run's cluster; called in the thread.
+            stack_for: the stack of a case; one that is not ``DownloadsAhead`` downloads nothing ahead.
+            run_id: whose models are followed.
+            paused: whether the circuit breaker is open.
+            told: called in the thread when a case's times are known.
+            trouble: called in the thread with one line when it must end before its time.
+        """
+        self._books = books
+        self._connect = connect
+        self._stack_for = stack_for
+        self._run_id = run_id
+        self._paused = paused
+        self._told = told
+        self._trouble = trouble
+        self._inbox = SimpleQueue[Callable[[float], None] | None]()
+        self._ended = threading.Event()
+        self._stacks: dict[str, DownloadsAhead] = {}
+        self._over: list[str] = []
+        self._case_of_label = {case.resource_name: case.id for case in books.cases.values()}
+        self._thread = threading.Thread(target=self._run, name="modelrt-prefetch", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, seconds: float = 10.0) -> None:
+        """Apply nothing more; wait (real seconds at most) for a request that is under way."""
+        self._ended.set()
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    def waiting(self, jobs: Iterable[Job]) -> None:
+        """These jobs have not started."""
+        chosen = list(jobs)
+        self._inbox.put(lambda now: self._books.wait(chosen))
+
+    def begun(self, case_id: str) -> None:
+        """A case was handed out."""
+        self._inbox.put(lambda now: self._books.begin(case_id, now))
+
+    def ended(self, case_id: str) -> None:
+        """All tests of a case are over: its model goes, if none of them saw to that."""
+        self._inbox.put(lambda now: self._over.append(case_id))
+
+    # ------------------------------------------------------------------------------------------- in the thread
+
+    def _run(self) -> None:
+        try:
+            cluster = self._connect()
+            self._books.token = _has_token(cluster)
+            threading.Thread(target=self._follow, args=(cluster,), name="modelrt-models", daemon=True).start()
+            while (message := self._inbox.get()) is not None:
+                message(cluster.clock.monotonic())
+                while not self._inbox.empty() and (message := self._inbox.get()) is not None:
+                    message(cluster.clock.monotonic())
+                if self._ended.is_set():
+                    return
+                self._step(cluster)
+        except ClusterError as error:
+            self._trouble(f"no more downloads ahead: {error}")
+
+    def _step(self, cluster: Cluster) -> None:
+        for case_id, times in self._books.times().items():
+            self._told(case_id, times)
+        while self._over:
+            self._remove(self._over.pop())
+        for case in self._books.next(paused=self._paused()):
+            if self._ended.is_set():
+                return
+            self._request(cluster, case)
+
+    def _request(self, cluster: Cluster, case: Case) -> None:
+        try:
+            stack = self._stack(cluster, case)
+            if stack is None:
+                self._books.bar(case.id)
+                return
+            stack.request_model()
+        except (StackFailure, ClusterError):
+            self._books.bar(case.id)
+        else:
+            self._books.applied(case.id, cluster.clock.monotonic())
+
+    def _remove(self, case_id: str) -> None:
+        copy = self._books.copies.get(case_id)
+        if copy is not None and copy.ahead and case_id in self._stacks:
+            # What cannot be deleted now is the sweep's.
+            with contextlib.suppress(StackFailure, ClusterError):
+                self._stacks[case_id].delete_model()
+
+    def _stack(self, cluster: Cluster, case: Case) -> DownloadsAhead | None:
+        if case.id not in self._stacks:
+            stack = self._stack_for(cluster, case)
+            if not isinstance(stack, DownloadsAhead):
+                return None
+            self._stacks[case.id] = stack
+        return self._stacks[case.id]
+
+    def _follow(self, cluster: Cluster) -> None:
+        """In a second thread: what becomes of this run's models."""
+        selection = Selection(CLUSTER_BASE_MODEL, labels=f"{RUN_ID}={self._run_id}")
+        try:
+            for _, event in cluster.watch_many([selection], Deadline(cluster.clock, FOR_EVER), self._ended):
+                self._inbox.put(self._taken(cluster, event.type, event.object))
+        except ClusterError as error:
+            self._trouble(f"no more downloads ahead: {error}")
+            self._inbox.put(None)
+
+    def _taken(self, cluster: Cluster, kind: str, model: Object) -> Callable[[float], None]:
+        label = (model["metadata"].get("labels") or {}).get(CASE, "")
+        case_id = self._case_of_label.get(label)
+
+        def take(now: float) -> None:
+            if case_id is None:
+                return
+            if kind == "DELETED":
+                self._books.gone(case_id)
+                return
+            self._books.applied(case_id, now)
+            stack = self._stack(cluster, self._books.cases[case_id])
+            if stack is not None and stack.model_complete(model):
+                self._books.complete(case_id, now)
+
+        return take
+
+
+def _has_token(cluster: Cluster) -> bool:
+    """Whether gated models can be downloaded; not when we may not look."""
+    namespace, name = TOKEN_SECRET
+    try:
+        return any(secret["metadata"]["name"] == name for secret in cluster.list_metadata(SECRET, namespace))
+    except ClusterError:
+        return False
