@@ -68,6 +68,7 @@ class Town:
         """
         self._scenario.opening.close()
         async with AsyncExitStack() as stack:
+            stack.callback(self._host_port.close)
             client, authority = await self._reach(apiserver, stack)
             platform = Platform(client, self._clock, self._profile)
             stack.push_async_callback(platform.informers.stop)

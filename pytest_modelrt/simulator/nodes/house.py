@@ -32,7 +32,7 @@ from pytest_modelrt.simulator.nodes.programs import Program, ProgramContext, Pro
 from pytest_modelrt.simulator.nodes.scheduler import Scheduler
 from pytest_modelrt.simulator.nodes.server import KubeletServer
 from pytest_modelrt.simulator.nodes.surroundings import Surroundings
-from pytest_modelrt.simulator.resources import NODES, PODS, SERVICE_ACCOUNTS, SERVICES
+from pytest_modelrt.simulator.resources import CLAIMS, NODES, PODS, SERVICE_ACCOUNTS, SERVICES
 from pytest_modelrt.simulator.scenario import Scenario
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Nodes:
             by_words=(("sglang_router.launch_router", router), ("sglang.launch_server", engine)),
         )
         self._informers = {
-            resource: Informer(client.as_component("kubelet"), resource) for resource in (PODS, NODES, SERVICES)
+            resource: Informer(client.as_component("kubelet"), resource) for resource in (PODS, NODES, SERVICES, CLAIMS)
         }
         self._informers[PODS].add_index("namespace", lambda pod: (pod["metadata"].get("namespace"),))
         self._tasks: list[asyncio.Task[None]] = []
@@ -117,7 +117,10 @@ class Nodes:
         loss = NodeLoss(self._client.as_component("node-controller"), self._clock, pods, self._kubelet)
         machines = Machines(kubelet_client, self._clock, self._scenario, self.fleet, port, loss)
         await machines.register()
-        scheduler = Scheduler(self._client.as_component("kube-scheduler"), self._clock, pods, nodes, self.ledger)
+        claims = self._informers[CLAIMS]
+        scheduler = Scheduler(
+            self._client.as_component("kube-scheduler"), self._clock, pods, nodes, claims, self.ledger
+        )
         loops = [scheduler.run(), machines.run(), *(informer.run() for informer in self._informers.values())]
         if self._scenario.file.timeline:
             scripted = self._client.as_component("modelrt-scenario")

@@ -11,6 +11,7 @@ import aiohttp
 from pytest_modelrt.clock import Clock
 from pytest_modelrt.simulator.client import ApiClient, ApiStatusError, Object
 from pytest_modelrt.simulator.informer import Informer
+from pytest_modelrt.simulator.nodes.claims import claim_trouble
 from pytest_modelrt.simulator.nodes.events import EventRecorder, timestamp
 from pytest_modelrt.simulator.nodes.fit import NodeState, best, failure_message, reasons_against
 from pytest_modelrt.simulator.nodes.ledger import Ledger
@@ -25,10 +26,13 @@ _RETRY_SECONDS = 1.0
 class Scheduler:
     """The default scheduler, first come first served; a pod that fits nowhere does not hold up the next."""
 
-    def __init__(self, client: ApiClient, clock: Clock, pods: Informer, nodes: Informer, ledger: Ledger) -> None:
+    def __init__(
+        self, client: ApiClient, clock: Clock, pods: Informer, nodes: Informer, claims: Informer, ledger: Ledger
+    ) -> None:
         self._client = client
         self._pods = pods
         self._nodes = nodes
+        self._claims = claims
         self._ledger = ledger
         self._events = EventRecorder(client, clock, "default-scheduler")
         self._changed = asyncio.Event()
@@ -36,7 +40,8 @@ class Scheduler:
         """Bound by us, not yet seen bound by the informer."""
         self._refused: dict[str, str] = {}
         pods.on_change(self._pod_changed)
-        nodes.on_change(lambda _kind, _node, _old: self._changed.set())
+        for informer in (nodes, claims):
+            informer.on_change(lambda _kind, _node, _old: self._changed.set())
 
     async def run(self) -> None:
         """Schedule until cancelled."""
@@ -73,9 +78,10 @@ class Scheduler:
         for pod in sorted(waiting, key=_arrival):
             if pod["metadata"]["uid"] in self._assumed:
                 continue
-            chosen = best(pod, states.values())
+            trouble = claim_trouble(pod, self._claims.cache)
+            chosen = None if trouble else best(pod, states.values())
             if chosen is None:
-                await self._refuse(pod, states)
+                await self._refuse(pod, states, trouble)
             elif await self._bind(pod, chosen.name):
                 add(chosen.used, pod_requests(pod))
 
@@ -125,9 +131,13 @@ class Scheduler:
         await self._events.record(pod, "Normal", "Scheduled", message)
         return True
 
-    async def _refuse(self, pod: Object, states: dict[str, NodeState]) -> None:
-        reasons = {name: reasons_against(pod, state) for name, state in states.items()}
-        message = failure_message(len(states), reasons)
+    async def _refuse(self, pod: Object, states: dict[str, NodeState], trouble: str) -> None:
+        count = len(states)
+        if trouble:
+            useless = f"preemption: 0/{count} nodes are available: {count} Preemption is not helpful for scheduling."
+            message = f"0/{count} nodes are available: {trouble}. {useless}"
+        else:
+            message = failure_message(count, {name: reasons_against(pod, state) for name, state in states.items()})
         metadata = pod["metadata"]
         if self._refused.get(metadata["uid"]) != message:
             self._refused[metadata["uid"]] = message

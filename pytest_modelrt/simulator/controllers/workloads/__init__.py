@@ -1,4 +1,4 @@
-"""Controllers of workloads: Deployment, ReplicaSet, LeaderWorkerSet, DaemonSet."""
+"""Controllers of workloads: Deployment, ReplicaSet, LeaderWorkerSet, DaemonSet, and the claims of pods."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pytest_modelrt.simulator.controllers.workloads.daemonset import DaemonSetCo
 from pytest_modelrt.simulator.controllers.workloads.deployment import DeploymentController
 from pytest_modelrt.simulator.controllers.workloads.leaderworkerset import LeaderWorkerSetController
 from pytest_modelrt.simulator.controllers.workloads.replicaset import ReplicaSetController
+from pytest_modelrt.simulator.controllers.workloads.volumeclaims import VolumeClaimController
 
 
 class Controller(Protocol):
@@ -24,6 +25,7 @@ CONTROLLERS: dict[str, Callable[[Platform], Controller]] = {
     "replicasets": ReplicaSetController,
     "daemonsets": DaemonSetController,
     "leaderworkersets": LeaderWorkerSetController,
+    "persistentvolumeclaims": VolumeClaimController,
 }
 """By the plural of what they look after; each can be left out where a real one is present."""
 
