@@ -56,7 +56,7 @@ def as_fields(finding: Finding, **values: str) -> dict[str, object]:
     """The fields of a ``Verdict`` that come from a finding."""
     cause = finding.cause
     return {
-        "outcome": cause.outcome,
+        "outcome": finding.outcome,
         "cause": cause.slug,
         "owner": cause.owner.value,
         "summary": finding.detail or cause.title,

@@ -21,7 +21,9 @@ MILESTONES = (
 
 _SCHEDULER = "Scheduler hit an exception"
 _TRACEBACK = "Traceback (most recent call last)"
-_EXCEPTION = re.compile(r"(?:^|\s)((?:[A-Za-z_]\w*\.)*[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit)\b(?::.*)?)$")
+_EXCEPTION = re.compile(
+    r"(?:^|\s)((?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit)|Exception)\b(?::.*)?)$"
+)
 _AFTERMATH = re.compile(
     r"Received sigquit from a child process|NCCL.*abort|Child process unexpectedly failed|"
     r"GET /health\S* HTTP/\S+\" 503|Ignore import error when loading"

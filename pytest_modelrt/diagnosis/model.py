@@ -141,3 +141,10 @@ class Finding:
     """The cause's hint made concrete; empty: use the cause's own."""
     time: str = ""
     """RFC 3339 time of its first sign; empty when the signal carries none."""
+    variant: Outcome | None = None
+    """Outcome of this variant of the cause (a quota instead of a policy); None: the cause's own."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """What is said about the case."""
+        return self.cause.outcome if self.variant is None else self.variant

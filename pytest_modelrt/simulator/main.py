@@ -19,6 +19,7 @@ from pytest_modelrt.simulator.controllers.schemas import PLATFORM_FILES
 from pytest_modelrt.simulator.fleet import Fleet
 from pytest_modelrt.simulator.hub import Hub
 from pytest_modelrt.simulator.residence import OccupiedError, Residence
+from pytest_modelrt.simulator.resources import LEADER_WORKER_SETS
 from pytest_modelrt.simulator.scenario import Scenario
 
 log = logging.getLogger("pytest_modelrt.simulator")
@@ -150,7 +151,8 @@ async def _serve(options: Options, scenario: Scenario, residence: Residence) -> 
     scenario.signals.write_to(residence.directory)
     platforms = options.platforms if scenario.file.installed else ()
     town = Town(residence, ScaledClock(options.speed), scenario, options.fleet, profile, platforms)
-    running = asyncio.create_task(town.run(options.apiserver, options.without, stop), name="town")
+    without = options.without if "ome" in platforms else options.without | {LEADER_WORKER_SETS.plural}
+    running = asyncio.create_task(town.run(options.apiserver, without, stop), name="town")
     ready = asyncio.create_task(town.ready.wait(), name="ready")
     await asyncio.wait({running, ready}, return_when=asyncio.FIRST_COMPLETED)
     if town.ready.is_set():

@@ -19,7 +19,7 @@ class CaseEnded(Exception):
     @property
     def outcome(self) -> Outcome:
         """What the cause says about the case."""
-        return self.finding.cause.outcome
+        return self.finding.outcome
 
     @property
     def summary(self) -> str:

@@ -47,7 +47,7 @@ def compose(record: Record, finished: str) -> Verdict:
     if record.ended is not None:
         cause = record.ended.finding.cause
         return Verdict(
-            outcome=cause.outcome,
+            outcome=record.ended.finding.outcome,
             cause=cause.slug,
             stage=record.ended.stage,
             owner=str(cause.owner),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pytest_modelrt.diagnosis.causes import CAUSES
@@ -9,6 +10,8 @@ from pytest_modelrt.diagnosis.logs import first_crash
 from pytest_modelrt.diagnosis.model import Evidence, Finding, ProbeExchange
 from pytest_modelrt.diagnosis.rules.objects import component, dig, finding, name_of, statuses
 from pytest_modelrt.journal.model import EvidenceLine, Stage
+
+_FORBIDDEN = re.compile(r"pods is forbidden: User \S+ cannot list resource")
 
 
 def rules(evidence: Evidence) -> Iterator[Finding]:
@@ -21,12 +24,19 @@ def rules(evidence: Evidence) -> Iterator[Finding]:
         yield finding("engine-died-during-inference", [died, *lines], detail=died.text)
         return
     slug = evidence.probe_problem
+    if slug == "engine-died-during-inference" and not any(exchange.status for exchange in evidence.exchanges[-1:]):
+        slug = "port-forward-broken"  # the connection ended, and the pod shows that the engine did not
     if slug in CAUSES:
         yield finding(slug, lines, detail=evidence.detail)
     elif evidence.exchanges and evidence.exchanges[-1].status is None:
         error = evidence.exchanges[-1].error
         timed_out = "timed out" in error.lower() or "timeout" in error.lower()
         yield finding("inference-timeout" if timed_out else "port-forward-broken", lines, detail=error)
+
+
+def forbidden_line(log: str) -> str:
+    """The line in which a router says that it may not list pods; empty when there is none."""
+    return next((line.strip() for line in log.splitlines() if _FORBIDDEN.search(line)), "")
 
 
 def _line(exchange: ProbeExchange) -> EvidenceLine:

@@ -31,6 +31,8 @@ def _slug(refusal: Refusal) -> str | None:
     message = refusal.message
     if "failed calling webhook" in message:
         return "platform-webhook-unavailable"
+    if "failed to create typed patch object" in message or "strict decoding error" in message:
+        return "config-invalid"  # 500 for server-side apply of a field that no schema has
     if refusal.code == 401:
         return "cluster-auth"
     if refusal.code == 403:

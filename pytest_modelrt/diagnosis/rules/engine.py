@@ -13,6 +13,8 @@ from pytest_modelrt.diagnosis.rules.signatures import EXCEPTIONS, LINES, WARMUP_
 from pytest_modelrt.journal.model import EvidenceLine
 
 _STARTUP_WARMUP = "warming up"
+_SCHEDULER = "Scheduler hit an exception"
+_WRONG_PATH = re.compile(r"statuscode: (404|405|400)")
 
 
 def rules(evidence: Evidence) -> Iterator[Finding]:
@@ -34,8 +36,21 @@ def rules(evidence: Evidence) -> Iterator[Finding]:
 def is_deterministic(log: str) -> bool:
     """Whether the first crash in ``log`` is a verdict: the same happens at every start."""
     crash = first_crash(log)
-    match = _match(crash) if crash else None
-    return match is not None and match[0].deterministic
+    if crash is None:
+        return phase(log.splitlines()) == _STARTUP_WARMUP  # killed in a warm-up that did not end in a whole window
+    match = _match(crash)
+    return _in_warmup(crash) if match is None else match[0].deterministic
+
+
+def has_crashed(log: str) -> str:
+    """Fingerprint of the scheduler's crash or failed warm-up in the log of a process that still runs; empty: none."""
+    crash = first_crash(log)
+    return crash.fingerprint if crash and (_in_warmup(crash) or _SCHEDULER in "\n".join(crash.block)) else ""
+
+
+def serves_elsewhere(log: str, probe_failure: str) -> bool:
+    """Whether the engine is up and the kubelet's failing probe asks for a path it does not serve."""
+    return _WRONG_PATH.search(probe_failure) is not None and phase(log.splitlines()) == "ready"
 
 
 def fingerprint(log: str) -> str:
@@ -68,7 +83,7 @@ def _from_log(evidence: Evidence, pod: PodSnapshot, source: str, log: str) -> It
 
 def _crash(evidence: Evidence, pod: PodSnapshot, source: str, crash: Crash) -> Finding:
     lines = [EvidenceLine(source, crash.line)]
-    if any(WARMUP_FAILED.search(line) for line in (*crash.before, *crash.block)):
+    if _in_warmup(crash):
         detail = f"warm-up: {crash.line}"
         lines.insert(0, EvidenceLine(source, "Initialization failed. warmup error:"))
         match = _match(crash)
@@ -86,6 +101,10 @@ def _crash(evidence: Evidence, pod: PodSnapshot, source: str, crash: Crash) -> F
     if slug in ("cuda-oom", "kv-cache-memory"):
         detail = f"{detail} (while {crash.phase})"
     return finding(slug, lines, detail=detail, hint=hint)
+
+
+def _in_warmup(crash: Crash) -> bool:
+    return any(WARMUP_FAILED.search(line) for line in (*crash.before, *crash.block))
 
 
 _OOM_HINTS = {
@@ -143,13 +162,14 @@ def _silent(evidence: Evidence, pod: PodSnapshot) -> Iterator[Finding]:
         for event in events(evidence, "Unhealthy", kind="Pod")
         if dig(event, "involvedObject", "name") == name and "probe failed" in str(event.get("message", ""))
     ]
-    wrong_path = [e for e in unhealthy if re.search(r"statuscode: (404|405|400)", str(e.get("message", "")))]
+    wrong_path = [e for e in unhealthy if _WRONG_PATH.search(str(e.get("message", "")))]
     killed = [
         event
         for event in events(evidence, "Killing", kind="Pod")
         if dig(event, "involvedObject", "name") == name and "failed startup probe" in str(event.get("message", ""))
     ]
-    if wrong_path and doing in ("ready", "HTTP server up", _STARTUP_WARMUP):
+    served = ("ready", "HTTP server up", _STARTUP_WARMUP)
+    if wrong_path and (doing in served or phase(_previous(pod)) in served):
         yield finding("probe-endpoint-mismatch", [event_line(wrong_path[0])], detail=str(wrong_path[0].get("message")))
     elif "".join(pod.previous_logs.values()) and killed and phase(_previous(pod)) == _STARTUP_WARMUP:
         yield _hang(pod, "\n".join(_previous(pod)), [event_line(killed[0])])

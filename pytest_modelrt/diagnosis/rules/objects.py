@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.diagnosis.model import Evidence, Finding, Manifest
-from pytest_modelrt.journal.model import EvidenceLine
+from pytest_modelrt.journal.model import EvidenceLine, Outcome
 
 
 def dig(value: Any, *path: str) -> Any:
@@ -65,7 +65,15 @@ def component(pod: Manifest) -> str:
     return str(dig(pod, "metadata", "labels", "component") or "")
 
 
-def finding(slug: str, lines: Sequence[EvidenceLine], *, detail: str = "", hint: str = "", time: str = "") -> Finding:
+def finding(
+    slug: str,
+    lines: Sequence[EvidenceLine],
+    *,
+    detail: str = "",
+    hint: str = "",
+    time: str = "",
+    outcome: Outcome | None = None,
+) -> Finding:
     """A finding; its time is that of the earliest line when none is given."""
     stamps = [line.time for line in lines if line.time]
-    return Finding(CAUSES[slug], tuple(lines), detail, hint, time or (min(stamps) if stamps else ""))
+    return Finding(CAUSES[slug], tuple(lines), detail, hint, time or (min(stamps) if stamps else ""), outcome)

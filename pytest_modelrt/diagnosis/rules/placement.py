@@ -17,7 +17,7 @@ from pytest_modelrt.diagnosis.rules.objects import (
     name_of,
     statuses,
 )
-from pytest_modelrt.journal.model import EvidenceLine
+from pytest_modelrt.journal.model import EvidenceLine, Outcome
 
 _PULL = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "RegistryUnavailable")
 _CREATE = ("CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -27,6 +27,19 @@ _PULL_KINDS = (
     (re.compile(r"denied|unauthorized|authentication required", re.I), "no access to the registry"),
     (re.compile(r"timeout|refused|no such host", re.I), "the registry cannot be reached"),
 )
+_REFUSALS: tuple[tuple[re.Pattern[str], str, str, Outcome], ...] = (
+    (re.compile(r"Insufficient nvidia\.com/gpu"), "gpu", "{wanted} GPUs are wanted and busy: see who holds them",
+     Outcome.NOT_RUN),
+    (re.compile(r"untolerated taint \{node\.kubernetes\.io/|were unschedulable"), "node",
+     "nodes are cordoned or in trouble: kubectl get nodes", Outcome.ERROR),
+    (re.compile(r"Insufficient (cpu|memory|ephemeral-storage)"), "cpu-memory", "lower the container's requests",
+     Outcome.FAILED),
+    (re.compile(r"untolerated taint"), "taint", "the pod tolerates none of the nodes' taints", Outcome.FAILED),
+    (re.compile(r"affinity/selector"), "affinity", "no node carries the model's Ready label", Outcome.FAILED),
+    (re.compile(r""), "other", "kubectl describe pod shows each node's reason", Outcome.ERROR),
+)  # fmt: skip
+"""(words of the scheduler, detail, hint, outcome); the first that fits: GPUs come free, nodes recover, requests do not
+change."""
 
 
 def rules(evidence: Evidence) -> Iterator[Finding]:
@@ -48,15 +61,9 @@ def _unschedulable(evidence: Evidence, pod: Manifest) -> Iterator[Finding]:
         text = f"the pod asks for {wanted} GPUs, the largest node has {largest}"
         yield finding("gpu-budget-exceeded", [line], detail=text)
         return
-    if "Insufficient nvidia.com/gpu" in message:
-        detail, hint = "gpu", f"{wanted} GPUs are wanted and busy: see who holds them"
-    elif "affinity/selector" in message:
-        detail, hint = "affinity", "no node carries the model's Ready label"
-    elif "untolerated taint" in message:
-        detail, hint = "taint", "the pod tolerates none of the nodes' taints"
-    else:
-        detail, hint = "cpu-memory", "lower the container's requests"
-    yield finding("pod-unschedulable", [line], detail=f"{detail}: {message}", hint=hint)
+    _, detail, hint, outcome = next(entry for entry in _REFUSALS if entry[0].search(message))
+    text = f"{detail}: {message}"
+    yield finding("pod-unschedulable", [line], detail=text, hint=hint.format(wanted=wanted), outcome=outcome)
 
 
 def _waiting(evidence: Evidence, pod: Manifest) -> Iterator[Finding]:

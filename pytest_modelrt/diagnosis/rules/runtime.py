@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from pytest_modelrt.diagnosis.model import Evidence, Finding
 from pytest_modelrt.diagnosis.rules.objects import condition, dig, event_line, events, finding, name_of
-from pytest_modelrt.journal.model import EvidenceLine, Stage
+from pytest_modelrt.journal.model import EvidenceLine, Outcome, Stage
 
 _VALIDATION = ("RuntimeValidationError", "RuntimeSelectionError")
 _MISMATCH = (
@@ -80,7 +80,8 @@ def _rejected_pods(evidence: Evidence) -> Iterator[Finding]:
     for event in events(evidence, "FailedCreate"):
         if dig(event, "involvedObject", "kind") in ("ReplicaSet", "Job", "StatefulSet", "LeaderWorkerSet"):
             message = str(event.get("message", ""))
-            yield finding("pod-create-rejected", [event_line(event)], detail=message)
+            outcome = Outcome.ERROR if "exceeded quota" in message else None
+            yield finding("pod-create-rejected", [event_line(event)], detail=message, outcome=outcome)
             return
     for deployment in evidence.deployments:
         failure = condition(deployment, "ReplicaFailure")

@@ -8,12 +8,15 @@ from pytest_modelrt.cluster.model import DEPLOYMENT, EVENT, INFERENCE_SERVICE, P
 from pytest_modelrt.diagnosis.rules.engine import is_deterministic
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.ome import pods
+from pytest_modelrt.stacks.ome.container_logs import EngineWatch, router_warning
 from pytest_modelrt.stacks.ome.context import Context, condition, dig, is_true, name_of
 from pytest_modelrt.stacks.ome.names import ENGINE, ENGINE_CONTAINER, ROUTER, SERVICE_LABEL, TERMINAL_EVENTS
 from pytest_modelrt.stacks.protocol import Ready, StackFailure
 
 PLACEMENT_PATIENCE = 90.0
 """Cluster seconds a pod may be refused by every node for another reason than GPUs others hold: labels lag behind."""
+REJECTIONS = ("violates PodSecurity", "exceeded quota", "denied the request")
+"""Words of a refused pod that the next try will hear again."""
 CRASHES = 2
 """Crashes after which one that may have been bad luck counts as a verdict."""
 
@@ -39,6 +42,10 @@ class ServiceWait:
     """When patience ends, on the clock of ``Context.now``."""
     _window_open: bool = False
     _condition: str = ""
+    _engines: EngineWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._engines = EngineWatch(self.context)
 
     def run(self) -> Ready:
         """Wait until the engine is ready and the router is, or had its time.
@@ -114,6 +121,12 @@ class ServiceWait:
             return
         involved = event.get("involvedObject") or event.get("regarding") or {}
         reason, message = str(event.get("reason") or ""), str(event.get("message") or event.get("note") or "")
+        if reason == "Unhealthy" and self._is_engine(str(involved.get("name"))):
+            why = self._engines.why_hopeless(str(involved.get("name")), message)
+            if why is not None:
+                raise StackFailure(Stage.SERVICE, "dead-but-listening", f"pod {involved.get('name')}: {why}")
+        if reason == "FailedCreate" and any(words in message for words in REJECTIONS):
+            raise StackFailure(Stage.SERVICE, "terminal-event", f"{reason}: {message}")
         key = f"{involved.get('kind')}/{involved.get('name')} {reason}: {message}"
         if key in self._events:
             return
@@ -160,6 +173,10 @@ class ServiceWait:
             raise StackFailure(Stage.SERVICE, "not-reconciled", f"no workload {now - self._started:.0f} s after apply")
         return None
 
+    def _is_engine(self, name: str) -> bool:
+        pod = self.pods.get(name)
+        return pod is not None and pods.component(pod) == ENGINE and not pods.is_going(pod)
+
     def _is_ours(self, pod: Object) -> bool:
         return dig(pod, "metadata", "labels", SERVICE_LABEL) in (None, self.context.names.service.name)
 
@@ -205,7 +222,7 @@ class ServiceWait:
         if restarts:
             warnings.append(f"engine restarted {restarts} times before it was ready")
         if routers and not any(map(pods.is_ready, routers)):
-            warnings.append("router-no-workers: the router is not ready; the engine is asked directly")
+            warnings.append(router_warning(self.context, routers))
         ready = [pod for pod in engines if pods.is_ready(pod)]
         facts = {
             "pods": len(engines) + len(routers),
