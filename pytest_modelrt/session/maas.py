@@ -5,6 +5,7 @@ Such a test is marked ``maas``. It is no case of the plan: many tests together a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -123,7 +124,7 @@ def _verdict(model: str, findings: list[Finding], started: str) -> Verdict:
     outcomes = {finding.outcome for finding in findings}
     outcome = next(value for value in _WORST if value.value in outcomes)
     bad = [finding for finding in findings if finding.outcome in (Outcome.FAILED.value, Outcome.ERROR.value)]
-    first = next(iter(bad), None) or (findings[0] if outcome is Outcome.SKIPPED else None)
+    first = _telling(bad) or (findings[0] if outcome is Outcome.SKIPPED else None)
     cause = CAUSES.get(first.cause or _first_word(first.text)) if first else None
     deployed: dict[str, Any] = next(
         (finding.facts["deployed"] for finding in findings if "deployed" in finding.facts), {}
@@ -147,6 +148,12 @@ def _verdict(model: str, findings: list[Finding], started: str) -> Verdict:
             **({"deployed": deployed} if deployed else {}),
         },
     )
+
+
+def _telling(bad: list[Finding]) -> Finding | None:
+    """The finding that speaks for all: one with the cause most of them have; a mere wrong answer says least."""
+    counts = Counter(finding.cause for finding in bad)
+    return max(bad, key=lambda finding: (finding.cause != WRONG, counts[finding.cause]), default=None)
 
 
 def _summary(first: Finding, bad: list[Finding], total: int) -> str:

@@ -11,6 +11,7 @@ import httpx
 from pytest_modelrt.cluster.cluster import Cluster
 from pytest_modelrt.cluster.model import POD, SERVICE, Object, Ref
 from pytest_modelrt.stacks.kserve import names
+from pytest_modelrt.stacks.kserve.calls import AUTH_FAILED
 from pytest_modelrt.stacks.kserve.waiting import is_true
 
 HOST = "localhost"
@@ -55,7 +56,7 @@ def find(cluster: Cluster, named: str | None) -> Way | str:
     tried = []
     for way in _ways(cluster, named):
         seen = _look(cluster, way)
-        if seen == str(httpx.codes.UNAUTHORIZED.value):
+        if seen is None:
             return way
         tried.append(f"{way}: {seen}")
         if named:
@@ -90,9 +91,12 @@ def _ports(service: Object) -> Iterator[int]:
             yield from filter(None, (entry.get("nodePort"), 80))
 
 
-def _look(cluster: Cluster, way: Way) -> str:
+def _look(cluster: Cluster, way: Way) -> str | None:
+    """None when this gateway answers there: it refuses us, or says that it cannot authenticate anybody."""
     with way.open(cluster) as client:
         try:
-            return str(client.get("/v1/models", timeout=_TRY_SECONDS).status_code)
+            answer = client.get("/v1/models", timeout=_TRY_SECONDS)
         except httpx.HTTPError as error:
             return f"{type(error).__name__}: {error}"
+    own_error = answer.status_code == httpx.codes.INTERNAL_SERVER_ERROR and answer.text.strip() == AUTH_FAILED
+    return None if answer.status_code == httpx.codes.UNAUTHORIZED or own_error else f"status {answer.status_code}"
