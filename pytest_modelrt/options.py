@@ -299,6 +299,24 @@ def config_directory(config: pytest.Config) -> Path | None:
     return Path(value) if value else None
 
 
+def refuse_orphans(config: pytest.Config) -> None:
+    """Nobody names one of our options and wants nothing to happen.
+
+    pytest looks for its ini file from the paths on its command line before it knows our options, so that the value of
+    ``--modelrt-reports /elsewhere`` passes for such a path and hides the project's own ini file.
+
+    Raises:
+        pytest.UsageError: an option of ours is on the command line, and no config tree is named anywhere.
+    """
+    for option in OPTIONS:
+        value = config.getoption(option.key, None)
+        if value:
+            raise pytest.UsageError(
+                f"{option.flag}: no config tree is named, and pytest's root directory is {config.rootpath}: "
+                f"write {option.flag}=VALUE with '=', or name the tree with --modelrt-config=DIR"
+            )
+
+
 def resolve(config: pytest.Config) -> Settings:
     """All settings of an active run.
 

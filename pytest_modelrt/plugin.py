@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modelrt.options import add_options, config_directory
+from pytest_modelrt.options import add_options, config_directory, refuse_orphans
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,6 +22,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Come to life when a config tree is named."""
     if config_directory(config) is None:
+        refuse_orphans(config)
         return
     from pytest_modelrt.activation import activate
 

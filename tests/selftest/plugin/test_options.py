@@ -49,6 +49,15 @@ def test_tier_limits_add_up_over_repeated_options(shown: pytest.Pytester) -> Non
     result.stdout.fnmatch_lines(["tiers=gpu1:4,gpu2:3,*"])
 
 
+def test_an_option_without_a_config_tree_says_why_nothing_would_happen(
+    campaign: pytest.Pytester, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("pages")
+    result = campaign.runpytest("--modelrt-reports", str(elsewhere))
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: --modelrt-reports: no config tree is named*{elsewhere}*with '='*"])
+
+
 def test_a_kubeconfig_in_the_environment_names_a_cluster(
     shown: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
