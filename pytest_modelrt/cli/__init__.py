@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-SUBCOMMANDS = ("sim", "check", "scaffold", "sweep", "report")
+SUBCOMMANDS = ("sim", "check", "scaffold", "sweep", "report", "watch", "history", "compare")
 """Modules of this package; each registers itself and is imported only to build its own parser."""
 
 

@@ -70,17 +70,22 @@ def _pages(arguments: argparse.Namespace, reports: Path, plan: Plan, campaign: C
 
 def _document(arguments: argparse.Namespace, reports: Path, plan: Plan, campaign: Campaign) -> None:
     from pytest_modelrt.journal.files import atomic_write
+    from pytest_modelrt.journal.history import Trends
     from pytest_modelrt.journal.reader import read_run
+    from pytest_modelrt.journal.results import FILE, ResultsStore
     from pytest_modelrt.journal.rundir import find_run
     from pytest_modelrt.reporting import junit, run_json
     from pytest_modelrt.reporting.html import HtmlPage
 
     view = read_run(find_run(reports, arguments.run))
+    cases = plan.by_id()
+    trends = Trends(ResultsStore.open(reports), cases) if (reports / FILE).exists() else None
     if arguments.format == "html":
-        data = HtmlPage(plan, campaign).render(view)
+        data = HtmlPage(plan, campaign, trends).render(view)
+    elif arguments.format == "json":
+        data = run_json.render(view, cases, trends)
     else:
-        render = run_json.render if arguments.format == "json" else junit.render
-        data = render(view, plan.by_id())
+        data = junit.render(view, cases)
     if arguments.output:
         atomic_write(arguments.output, data)
     else:

@@ -53,6 +53,8 @@ class Result:
     runtime_name: str = ""
     framework_version: str = ""
     """Version of transformers the model was saved with."""
+    speed: float = 1.0
+    """Cluster seconds per real second of the run."""
     image: str = ""
     """Of the engine, as the plan names it; empty: not known."""
     hidden_download: float = 0.0
@@ -110,6 +112,7 @@ def result_of(case: Case, trace: CaseTrace, run: RunInfo) -> Result:
         run_id=run.run_id,
         simulated=run.simulated,
         cluster=run.cluster,
+        speed=run.speed,
         runner=f"pytest-modelrt {run.version} ({trace.worker})",
         verdict=trace.verdict,
         exchanges=tuple(trace.exchanges),
@@ -142,6 +145,7 @@ def result_without_plan(trace: CaseTrace, run: RunInfo) -> Result:
         run_id=run.run_id,
         simulated=run.simulated,
         cluster=run.cluster,
+        speed=run.speed,
         runner=f"pytest-modelrt {run.version} ({trace.worker})",
         verdict=trace.verdict,
         exchanges=tuple(trace.exchanges),

@@ -17,9 +17,10 @@ OK, BAD, NOT_REACHED = "✅ Success", "❌ Failed", "⏳ Not reached"
 _ORDER = (Stage.PREFLIGHT, Stage.MODEL, Stage.RUNTIME, Stage.SERVICE, Stage.PROBE)
 
 
-def details(result: Result, case: Case | None) -> list[str]:
-    """Lines of the section of one tested model."""
+def details(result: Result, case: Case | None, change: str = "") -> list[str]:
+    """Lines of the section of one tested model; ``change``: what is new since earlier runs."""
     lines = [f"### {cell(result.name)}", "", f"**Result**: {status(result)}{_attempt(result)}", ""]
+    lines += [f"**Since earlier runs**: {cell(change)}", ""] if change else []
     lines += _files(result) + _steps(result) + _usage(result, case) + _issues(result) + _cleanup(result)
     return [*lines, "---", ""]
 

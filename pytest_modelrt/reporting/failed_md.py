@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from pytest_modelrt.diagnosis.causes import CAUSES
+from pytest_modelrt.journal.history import trend_of
 from pytest_modelrt.journal.model import Outcome
 from pytest_modelrt.journal.results import History, Result
 from pytest_modelrt.reporting.case_md import evidence_block, repair_text
@@ -115,17 +116,18 @@ def _node(result: Result) -> str:
 def _model(history: History) -> tuple[str, ...]:
     latest = history.latest
     seen = sum(item.verdict.cause == latest.verdict.cause for item in history.attempts)
-    return _section(latest, history.first_seen, seen)
+    return _section(latest, history.first_seen, seen, trend_of(latest, history.attempts).text)
 
 
 @lru_cache(maxsize=16384)
-def _section(result: Result, first: Result, seen: int) -> tuple[str, ...]:
+def _section(result: Result, first: Result, seen: int, change: str) -> tuple[str, ...]:
     """Remembered, because the page is rendered after every case and hardly changes."""
     verdict = result.verdict
     lines = [f"#### {cell(result.case)}", "", f"- Status: {status(result)}, stage {verdict.stage or '-'}"]
     lines.append(f"- Reason: {cell(verdict.summary or 'no details')}")
     if verdict.hint:
         lines.append(f"- Next step: {cell(verdict.hint)}")
+    lines.append(f"- Since earlier runs: {cell(change)}")
     lines.append(f"- First seen: {_moment(first)}, run {code(first.run_id)}")
     if first is not result:
         lines.append(f"- Last seen: {_moment(result)}, run {code(result.run_id)}, {seen} times")

@@ -9,6 +9,7 @@ from pathlib import Path
 from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.adopt import adopt, as_result, tells
 from pytest_modelrt.journal.files import atomic_write, write_if_changed
+from pytest_modelrt.journal.history import Trend, Trends, news_of
 from pytest_modelrt.journal.model import RunInfo
 from pytest_modelrt.journal.reader import JournalReader
 from pytest_modelrt.journal.results import Result, ResultsStore
@@ -80,7 +81,8 @@ def write_pages(
         models = models_of(plan.cases, latest.values())
         cluster = describe_cluster(campaign, run)
         pages = {places.summary: _summary(places.summary, models, latest, results, run, cluster)}
-        pages |= _vendor_pages(places, plan, models, latest, cluster, changed)
+        news = {key: news_of(history) for key, history in results.by_key.items()}
+        pages |= _vendor_pages(places, plan, models, latest, cluster, changed, news)
         pages[places.failed] = failed_md.render(results.by_key.values())
         return [path for path, data in pages.items() if write_if_changed(path, data)]
 
@@ -134,6 +136,7 @@ def _vendor_pages(
     latest: dict[str, Result],
     cluster: str,
     changed: Collection[str] | None,
+    news: dict[str, str],
 ) -> dict[Path, bytes]:
     by_vendor: dict[str, list[Model]] = {}
     for model in models:
@@ -142,7 +145,7 @@ def _vendor_pages(
     return {
         places.vendor_page(vendor): maas_md.render([latest[model.key] for model in group], cluster)
         if vendor == maas_md.VENDOR
-        else vendor_md.render(vendor, group, latest, cases, cluster)
+        else vendor_md.render(vendor, group, latest, cases, cluster, news)
         for vendor, group in by_vendor.items()
         if (changed is None or vendor in changed) and any(model.key in latest for model in group)
     }
@@ -167,7 +170,7 @@ class RunPages:
         self._cases = plan.by_id()
         self._campaign = campaign
         adopt(reports, self.store, self._cases, run_dir)
-        self._html = HtmlPage(plan, campaign)
+        self._html = HtmlPage(plan, campaign, Trends(self.store, self._cases))
         self._others = _other_runs(reports, run_dir)
         self._clock = ScaledClock()
         self._not_before = 0.0
@@ -204,6 +207,12 @@ class RunPages:
         if len(self.reader.view.traces) > MANY:
             self._not_before = self._clock.monotonic() + DUTY * cost
         return changed
+
+    def trends(self) -> dict[str, Trend]:
+        """How the run's cases compare with earlier runs, those that were judged in this one."""
+        view, trends = self.reader.view, Trends(self.store, self._cases)
+        found = {case: trends.of(trace, view.info) for case, trace in view.latest.items()}
+        return {case: trend for case, trend in found.items() if trend is not None}
 
     def _write_html(self, run_id: str) -> list[Path]:
         """The page of this run, in its directory and as the entrance of the reports directory."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
+from pytest_modelrt.journal.history import Trend, Trends
 from pytest_modelrt.journal.model import Verdict
 from pytest_modelrt.journal.trace import CaseTrace, RunView
 from pytest_modelrt.plan.model import Case
@@ -14,13 +16,13 @@ SCHEMA = 1
 KIND = "pytest-modelrt run"
 
 
-def render(view: RunView, cases: dict[str, Case]) -> bytes:
+def render(view: RunView, cases: dict[str, Case], trends: Trends | None = None) -> bytes:
     """The run; ``complete`` is false while it goes on and when it was killed."""
-    text = json.dumps(document(view, cases), ensure_ascii=False, indent=1, default=str)
+    text = json.dumps(document(view, cases, trends), ensure_ascii=False, indent=1, default=str)
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
-def document(view: RunView, cases: dict[str, Case]) -> dict[str, Any]:
+def document(view: RunView, cases: dict[str, Case], trends: Trends | None = None) -> dict[str, Any]:
     """The same as data."""
     verdicts = view.verdicts
     selected = view.info.selection if view.info else ()
@@ -33,7 +35,11 @@ def document(view: RunView, cases: dict[str, Case]) -> dict[str, Any]:
         "counts": dict(sorted(Counter(str(verdict.outcome) for verdict in verdicts.values()).items())),
         "causes": causes(verdicts),
         "without_verdict": [case for case in selected if case not in verdicts],
-        "cases": [_case(trace, cases.get(trace.case)) for trace in view.latest.values() if trace.verdict is not None],
+        "cases": [
+            _case(trace, cases.get(trace.case)) | _change(trends.of(trace, view.info) if trends else None)
+            for trace in view.latest.values()
+            if trace.verdict is not None
+        ],
         "breaker": [event.as_data() for event in view.breaker],
     }
 
@@ -54,6 +60,14 @@ def causes(verdicts: dict[str, Verdict]) -> list[dict[str, Any]]:
         }
         for slug, group in sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     ]
+
+
+def _change(trend: Trend | None) -> dict[str, Any]:
+    """Since earlier runs; nothing when there are none to compare with."""
+    if trend is None:
+        return {}
+    slower = {"slower": asdict(trend.slower)} if trend.slower else {}
+    return {"history": {"change": str(trend.change), "since": trend.since, "text": trend.text, **slower}}
 
 
 def _case(trace: CaseTrace, case: Case | None) -> dict[str, Any]:

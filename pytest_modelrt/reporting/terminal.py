@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from pytest_modelrt.journal.history import Change, Trend
 from pytest_modelrt.journal.model import Outcome, Verdict
 from pytest_modelrt.journal.resume import carried_of
 
@@ -32,6 +33,17 @@ def outcome_table(verdicts: Iterable[Verdict], *, quiet: bool = False, width: in
     if not quiet:
         lines += _warning_lines(known, width)
     return lines
+
+
+def change_lines(trends: Mapping[str, Trend], width: int = WIDTH) -> list[str]:
+    """What earlier runs make of this one: a line per kind of news with its cases."""
+    lines = []
+    for change in (Change.NEW_FAILURE, Change.STILL_FAILING, Change.FLAKY, Change.FIXED):
+        cases = [case for case, trend in trends.items() if trend.change is change]
+        if cases:
+            lines.append(_fit(f"{change} ({len(cases)}): {', '.join(cases)}", width))
+    slower = [(case, trend.slower) for case, trend in trends.items() if trend.slower]
+    return lines + [_fit(f"slower: {case}: {found.text}", width) for case, found in slower[:MAX_NAMES]]
 
 
 def counts_line(verdicts: Sequence[Verdict]) -> str:

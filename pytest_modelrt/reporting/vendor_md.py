@@ -22,6 +22,7 @@ def render(
     latest: Mapping[str, Result],
     cases: Mapping[str, Case],
     cluster: str,
+    changes: Mapping[str, str] | None = None,
 ) -> bytes:
     """The page of a vendor that has at least one result.
 
@@ -31,6 +32,7 @@ def render(
         latest: key -> result that speaks for the model.
         cases: case id -> plan row.
         cluster: free text.
+        changes: key -> what is new since earlier runs.
     """
     tested = [latest[model.key] for model in models if model.key in latest]
     lines = [f"# {vendor} Test Results", "", f"**Test Date**: {max(map(day, tested), default='-')}", ""]
@@ -38,7 +40,7 @@ def render(
     lines += [_summary_row(model, latest.get(model.key)) for model in models]
     lines += ["", "## Detailed Results", ""]
     for result in tested:
-        lines += details(result, cases.get(result.case))
+        lines += details(result, cases.get(result.case), (changes or {}).get(result.key, ""))
     lines += ["## Notes", ""]
     lines += _notes([model for model in models if model.key not in latest], tested)
     return "\n".join([*lines, ""]).encode("utf-8", "backslashreplace")

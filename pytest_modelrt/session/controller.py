@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
@@ -32,6 +32,7 @@ from pytest_modelrt.session.target import Target
 if TYPE_CHECKING:
     from pytest_modelrt.cluster.cluster import Cluster
     from pytest_modelrt.cluster.sweep import Swept
+    from pytest_modelrt.journal.history import Trend
 
 CLUSTER_FAILED = 70
 """Exit status of a run in which the cluster, not the models, failed (EX_SOFTWARE of sysexits, outside pytest's 0-5)."""
@@ -143,6 +144,11 @@ class Controller:
         self.ledger.verdicts[verdict.case] = verdict
         self._update_pages()
         self._config.hook.pytest_modelrt_verdict(config=self._config, verdict=verdict)
+
+    @property
+    def trends(self) -> Mapping[str, Trend]:
+        """Case id -> how it compares with earlier runs."""
+        return self._pages.trends() if self._pages is not None else {}
 
     def _update_pages(self) -> None:
         """Trouble with pages is said once and decides nothing."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_modelrt.reporting.terminal import outcome_table
+from pytest_modelrt.cluster.model import LEASE
+from pytest_modelrt.reporting.terminal import change_lines, outcome_table
 from pytest_modelrt.session.run import Run
 from pytest_modelrt.session.target import Target
 
@@ -43,7 +44,7 @@ class Terminal:
         lines = outcome_table(controller.ledger.verdicts.values(), quiet=terminalreporter.verbosity < 0)
         if lines:
             terminalreporter.section("modelrt")
-        for line in lines:
+        for line in [*lines, *change_lines(controller.trends)]:
             write(line)
         for line in controller.maas.load_lines:
             write(line)
@@ -59,7 +60,7 @@ class Terminal:
             write(f"modelrt: pages are not up to date: {controller.page_trouble}")
         if controller.sweep_trouble:
             write(f"modelrt: not swept: {controller.sweep_trouble}; run: modelrt sweep --run-id {self._run.run_id}")
-        elif swept is not None and swept.deleted:
-            write(f"modelrt: swept at the end: {', '.join(map(str, swept.deleted))}")
+        elif swept is not None and (left := [ref for ref in swept.deleted if ref.resource != LEASE]):
+            write(f"modelrt: swept at the end: {', '.join(map(str, left))}")
         for leftover in swept.leftovers if swept is not None else ():
             write(f"modelrt: LEFT BEHIND: {leftover.ref}: {leftover.why}; look: {leftover.command}", red=True)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
+from pytest_modelrt.journal.history import Trend
 from pytest_modelrt.journal.model import EvidenceLine, Outcome, RunInfo, Stage
 from pytest_modelrt.journal.results import result_of, result_without_plan
+from pytest_modelrt.journal.resume import carried_of
 from pytest_modelrt.journal.trace import CaseTrace
 from pytest_modelrt.plan.model import Campaign, Case
 from pytest_modelrt.reporting.case_md import curl
@@ -34,6 +36,7 @@ COLUMNS = (
     Column("Model"),
     Column("Outcome"),
     Column("Cause"),
+    Column("Since before"),
     Column("GPUs", number=True),
     Column("Kind"),
     Column("Download s", number=True),
@@ -80,9 +83,17 @@ class Entry:
     when: str
     finished: str
     attempt: int
+    change: str
+    """Since earlier runs; empty while it runs and for what was carried over."""
+    change_text: str
+    slower: str
+    carried: str
+    """What an earlier run said, with run and date."""
 
 
-def entry_of(case_id: str, case: Case | None, trace: CaseTrace | None, campaign: Campaign, now: str) -> Entry:
+def entry_of(
+    case_id: str, case: Case | None, trace: CaseTrace | None, campaign: Campaign, now: str, trend: Trend | None = None
+) -> Entry:
     """A case as it stands.
 
     Args:
@@ -91,6 +102,7 @@ def entry_of(case_id: str, case: Case | None, trace: CaseTrace | None, campaign:
         trace: its last attempt; None: not begun.
         campaign: for the tier.
         now: time of the last event of the run, for what still runs.
+        trend: how it compares with earlier runs.
     """
     vendor, _, name = case_id.rpartition("/")
     verdict = trace.verdict if trace else None
@@ -99,6 +111,7 @@ def entry_of(case_id: str, case: Case | None, trace: CaseTrace | None, campaign:
     rank = places.index(said)
     seconds = _stage_seconds(trace)
     facts = verdict.facts if verdict else {}
+    carried = carried_of(verdict) if verdict else None
     return Entry(
         id=case_id,
         anchor=anchor(case_id),
@@ -132,6 +145,10 @@ def entry_of(case_id: str, case: Case | None, trace: CaseTrace | None, campaign:
         when=_when(trace, now),
         finished=verdict.finished if verdict else "",
         attempt=trace.attempt if trace else 0,
+        change=str(trend.change) if trend else "",
+        change_text=trend.text if trend else "",
+        slower=trend.slower.text if trend and trend.slower else "",
+        carried=carried.text if carried else "",
     )
 
 

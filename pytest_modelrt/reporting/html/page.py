@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from pytest_modelrt.diagnosis.causes import CAUSES
+from pytest_modelrt.journal.history import Change, Trends
 from pytest_modelrt.journal.model import Outcome, Stage, Verdict
 from pytest_modelrt.journal.trace import CaseTrace, RunView
 from pytest_modelrt.plan.model import Campaign, Plan
@@ -65,7 +66,9 @@ class _Rendered:
 class HtmlPage:
     """The page of one run."""
 
-    def __init__(self, plan: Plan, campaign: Campaign) -> None:
+    def __init__(self, plan: Plan, campaign: Campaign, trends: Trends | None = None) -> None:
+        """``trends``: what earlier runs said, if that is known."""
+        self._trends = trends
         self._cases = plan.by_id()
         self._campaign = campaign
         self._still: dict[str, _Rendered] = {}
@@ -102,14 +105,15 @@ class HtmlPage:
         """Every selected or begun case, in plan order, then those outside the plan."""
         selected = dict.fromkeys([*(view.info.selection if view.info else ()), *view.latest])
         ordered = sorted(selected, key=lambda case: (self._cases[case].index if case in self._cases else 10**9, case))
-        return [self._case(case, view.latest.get(case), view.last_time) for case in ordered]
+        return [self._case(case, view.latest.get(case), view) for case in ordered]
 
-    def _case(self, case_id: str, trace: CaseTrace | None, now: str) -> _Rendered:
+    def _case(self, case_id: str, trace: CaseTrace | None, view: RunView) -> _Rendered:
         """Values, row and section of a case; remembered while it waits and once the verdict has fallen."""
         still = trace is None or trace.verdict is not None
         known = self._still.get(case_id) if still else None
         if known is None or known.trace is not trace:
-            item = entry_of(case_id, self._cases.get(case_id), trace, self._campaign, now)
+            trend = self._trends.of(trace, view.info) if self._trends and trace else None
+            item = entry_of(case_id, self._cases.get(case_id), trace, self._campaign, view.last_time, trend)
             known = _Rendered(item, _macros().row(item), _macros().section(item), trace)
             if still:
                 self._still[case_id] = known
@@ -127,6 +131,8 @@ class HtmlPage:
             "headline": _headline(verdicts.values(), entries),
             "tiles": _tiles(entries),
             "causes": _causes(list(verdicts.values())),
+            "changes": _changes(entries),
+            "slower": [item for item in entries if item.slower],
             "rerun": _rerun(verdicts),
             "stages": STAGES,
             "breaker": bool(view.breaker),
@@ -238,6 +244,14 @@ def _causes(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     ]
 
 
+def _changes(entries: Sequence[Entry]) -> list[dict[str, Any]]:
+    """What earlier runs make of this one; passing as before is no news, and a first run has none."""
+    counts = Counter(item.change for item in entries)
+    told = [change for change in Change if change is not Change.STEADY and counts[change]]
+    news = [change for change in told if change is not Change.UNKNOWN or counts[change] < sum(counts.values())]
+    return [{"change": str(change), "count": counts[change]} for change in news]
+
+
 def _rerun(verdicts: Mapping[str, Verdict]) -> str:
     names = [case for case, v in verdicts.items() if v.outcome in (Outcome.FAILED, Outcome.ERROR)]
     return rerun_line(names) if 0 < len(names) <= RERUN_NAMES else ""
@@ -267,7 +281,7 @@ def _rankings(view: RunView) -> list[dict[str, Any]]:
 def _filters(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     words = {name: word for name, _, word in OUTCOMES}
     wanted = (("o", "Outcome", "state"), ("c", "Cause", "cause"), ("v", "Vendor", "vendor"), ("t", "Tier", "tier"),
-              ("k", "Kind", "kind"))  # fmt: skip
+              ("k", "Kind", "kind"), ("h", "Since before", "change"))  # fmt: skip
     filters = []
     for name, title, attribute in wanted:
         counts = Counter(getattr(item, attribute) for item in entries if getattr(item, attribute))
