@@ -14,6 +14,7 @@ from itertools import groupby
 from pytest_modelrt.clock import Deadline
 from pytest_modelrt.cluster.cluster import Cluster
 from pytest_modelrt.cluster.model import (
+    CASE,
     CLUSTER_BASE_MODEL,
     CLUSTER_SERVING_RUNTIME,
     INFERENCE_SERVICE,
@@ -49,11 +50,14 @@ class Wanted:
 
     run_id: str | None = None
     expired_at: datetime | None = None
+    case: str | None = None
+    """Only what belongs to this case (its label)."""
 
     @property
     def labels(self) -> str:
         """Label selector that finds them (expiry is an annotation and checked afterwards)."""
-        return f"{MANAGED_BY}={MANAGER},{RUN_ID}" + (f"={self.run_id}" if self.run_id else "")
+        run = f"{RUN_ID}={self.run_id}" if self.run_id else RUN_ID
+        return f"{MANAGED_BY}={MANAGER},{run}" + (f",{CASE}={self.case}" if self.case else "")
 
     def covers(self, obj: Object) -> bool:
         """Whether the object is one of them."""

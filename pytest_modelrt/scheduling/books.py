@@ -102,6 +102,16 @@ class Books(Generic[W]):
             assigned.append((worker, job))
         return assigned
 
+    def put_back(self, worker: W) -> None:
+        """A job that was assigned may not start after all: it waits again, and the worker is idle."""
+        running = self._workers[worker]
+        if running is None:
+            return
+        self._workers[worker] = None
+        self._backlog.finish(running.job)
+        self._backlog.add(running.job)
+        self._admission.release(running.job.key)
+
     def begun(self, test: str) -> None:
         """A test has started somewhere."""
         for running in self._workers.values():
@@ -159,11 +169,11 @@ class Books(Generic[W]):
     def dead_end(self) -> str | None:
         """Why nothing that waits will ever start, or None while it may.
 
-        Something can still happen while a job runs or a clean-up is under way. Otherwise only leaks hold anything, and
-        what could not be assigned beside them never can.
+        Something can still happen while a job runs, a clean-up is under way, or other runs on the cluster hold
+        something. Otherwise only leaks hold anything, and what could not be assigned beside them never can.
         """
         cleaning = any(holder.quarantined and holder.key not in self.leaks for holder in self._admission.holders)
-        if not self._backlog or not self._workers or cleaning or self.running:
+        if not self._backlog or not self._workers or cleaning or self.running or self._admission.others:
             return None
         held = "; ".join(f"{key}: {reason}" for key, reason in self.leaks.items())
         return f"its slot is held by what could not be removed ({held})"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pytest_modelrt.plan.model import Campaign, Tier
 
@@ -63,11 +64,27 @@ class Holder:
     quarantined: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """What other runs on the same cluster hold."""
+
+    slots: Mapping[str, int] = field(default_factory=dict)
+    """Tier -> slots."""
+    gpus: int = 0
+    keys: frozenset[str] = frozenset()
+    """Cases."""
+
+    def __bool__(self) -> bool:
+        return bool(self.gpus or self.keys or any(self.slots.values()))
+
+
 class Admission:
     """Who holds what. A slot is taken from the start of a job until its objects are gone."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.others = Occupancy()
+        """Known of other runs; may change at any time."""
         self._holders: dict[str, Holder] = {}
         self._used: dict[str | None, int] = {}
         self._gpus = 0
@@ -88,7 +105,7 @@ class Admission:
 
     def free(self, tier: Tier) -> int:
         """Slots of a tier that are left."""
-        return tier.limit - self.used(tier.name)
+        return tier.limit - self.used(tier.name) - self.others.slots.get(tier.name, 0)
 
     def holds(self, key: str) -> bool:
         """Whether ``key`` runs or is in quarantine."""
@@ -96,7 +113,9 @@ class Admission:
 
     def fits(self, key: str, gpus: int) -> bool:
         """Whether ``key`` may start now."""
-        return not self.holds(key) and self.slot_free(gpus) and self._gpus + gpus <= self.limits.gpu_budget
+        if self.holds(key) or key in self.others.keys or not self.slot_free(gpus):
+            return False
+        return gpus <= 0 or self._gpus + self.others.gpus + gpus <= self.limits.gpu_budget
 
     def slot_free(self, gpus: int) -> bool:
         """Whether a test asking for ``gpus`` may start as far as its tier is concerned."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Protocol
 
 import pytest
 from xdist.workermanage import WorkerController
@@ -13,13 +15,29 @@ from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.books import Books, Loss
 from pytest_modelrt.scheduling.forecast import upcoming
 from pytest_modelrt.scheduling.jobs import Job, make_jobs
-from pytest_modelrt.scheduling.limits import Limits
+from pytest_modelrt.scheduling.limits import Limits, Occupancy
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.quarantine import Quarantine
 from pytest_modelrt.scheduling.status import SchedulerState, state_of
 
 WAKE = -1
 """Item index of an event that a thread puts into the controller's queue: look again."""
+
+
+class Desk(Protocol):
+    """Where leave is asked to use what other runs use too. Every method returns at once."""
+
+    def occupancy(self) -> Occupancy:
+        """What other runs hold."""
+
+    def request(self, job: Job, answer: Callable[[bool], None]) -> None:
+        """Ask for a slot and for the name of the case; ``answer`` is called later, in any thread."""
+
+    def keep(self, keys: frozenset[str]) -> None:
+        """Give back what was granted for any other key."""
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Call ``wake``, in any thread, whenever ``occupancy`` may have changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +54,8 @@ class Run:
     on_change: Callable[[SchedulerState], None] | None = None
     cleanup_seconds: float = 1800.0
     """Real seconds after which a clean-up that did not return counts as failed."""
+    desk: Desk | None = None
+    """None: no other run is reckoned with."""
 
 
 class TierScheduling:
@@ -59,6 +79,9 @@ class TierScheduling:
         self._unusable: set[WorkerController] = set()
         self._coming = 0
         self._quarantine = Quarantine(run.cleanup, run.cleanup_seconds)
+        self._answers = SimpleQueue[tuple[WorkerController, Job, bool]]()
+        if run.desk is not None:
+            run.desk.on_change(self._wake)
         config.pluginmanager.register(_Starts(self._books))
         for nodeid, text in wrong.items():
             report_error(config, nodeid, f"{nodeid}: the marker takes one whole number, gpus(n); got {text}")
@@ -159,14 +182,46 @@ class TierScheduling:
                 self._books.cleaned(case)
             else:
                 self._books.leaked(case, error)
+        self._take_answers()
+        if self._run.desk is not None:
+            self._books.admission.others = self._run.desk.occupancy()
         for node, job in self._books.assign():
-            self._send(node, job)
+            self._ask(node, job)
         reason = self._books.dead_end() if self._worker_in_sight() else "no worker is left"
         if reason is not None:
             for job in self._books.give_up():
                 self._give_up(job, reason)
+        if self._run.desk is not None:
+            self._run.desk.keep(frozenset(holder.key for holder in self._books.admission.holders))
         if self._run.on_change is not None:
             self._run.on_change(self.state)
+
+    def _ask(self, node: WorkerController, job: Job) -> None:
+        """Start a job: at once, or as soon as the desk has granted what other runs use too."""
+        if self._run.desk is None or job.gpus <= 0:
+            self._send(node, job)
+            return
+
+        def answer(granted: bool) -> None:
+            self._answers.put((node, job, granted))
+            self._wake()
+
+        self._run.desk.request(job, answer)
+
+    def _take_answers(self) -> None:
+        while not self._answers.empty():
+            node, job, granted = self._answers.get()
+            if self._books.running.get(node) is not job:
+                continue  # the worker died meanwhile
+            if granted:
+                self._send(node, job)
+            else:
+                self._books.put_back(node)
+
+    def _wake(self) -> None:
+        """From any thread: let the controller's loop look again."""
+        for node in list(self._announced)[:1]:
+            node.notify_inproc("runtest_protocol_complete", node=node, item_index=WAKE, duration=0)
 
     def _worker_in_sight(self) -> bool:
         return self._coming > 0 or any(node not in self._unusable for node in self._announced)

@@ -19,7 +19,7 @@ from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.status import SchedulerState
-from pytest_modelrt.scheduling.tiers import Run, TierScheduling, say
+from pytest_modelrt.scheduling.tiers import Desk, Run, TierScheduling, say
 from pytest_modelrt.scheduling.worker import FACTS_KEY, IDLE_KEY
 
 FirstCollection = Callable[[list[str]], None]
@@ -204,6 +204,7 @@ def make_scheduler(
     on_first_collection: FirstCollection | None,
     cleanup: Callable[[str], None],
     on_change: Callable[[SchedulerState], None] | None = None,
+    desk: Desk | None = None,
 ) -> CaseScheduling | None:
     """The scheduler for ``pytest_xdist_make_scheduler``; None for ``--dist each``, which is left to xdist.
 
@@ -218,10 +219,11 @@ def make_scheduler(
         cleanup: called with a case id, in a thread, when its worker crashed: removes its objects, returns when they
             are gone, raises when they stay.
         on_change: called in the controller's loop with what runs and waits, after every change.
+        desk: where slots and names are asked for that other runs on the cluster use too.
     """
     if config.getoption("dist") == "each":
         return None
-    run = Run(plan.by_id(), Limits.of(campaign), Order(order), estimates, cleanup, on_change)
+    run = Run(plan.by_id(), Limits.of(campaign), Order(order), estimates, cleanup, on_change, desk=desk)
     return CaseScheduling(config, log, run, on_first_collection)
 
 

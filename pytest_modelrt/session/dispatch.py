@@ -15,6 +15,7 @@ from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.prefetch import DownloadTime, Room
 from pytest_modelrt.scheduling.status import SchedulerState
+from pytest_modelrt.session.leases import Leases
 from pytest_modelrt.session.makespan import Makespan
 from pytest_modelrt.session.notes import note
 from pytest_modelrt.session.order import expected, in_order, predict
@@ -40,6 +41,7 @@ class Dispatch:
         self.paused: Callable[[], bool] = lambda: False
         """Whether the circuit breaker is open: then nothing is downloaded ahead."""
         self._status = StatusLine(config)
+        self.leases = self._make_leases() if run.uses_leases else None
         self._prefetch: Prefetch | None = None
         self.downloads: dict[str, DownloadTime] = {}
         """Case id -> how much of its download was waited for, where it ran ahead."""
@@ -75,6 +77,7 @@ class Dispatch:
             on_first_collection=self._begin,
             cleanup=self._controller.remove,
             on_change=self._changed,
+            desk=self.leases,
         )
         return self._scheduling
 
@@ -107,10 +110,31 @@ class Dispatch:
         for nodeid in nodeids:
             if (case := case_of(nodeid, cases)) is not None:
                 self._left.setdefault(case.id, set()).add(nodeid)
+        if self.leases is not None:
+            self.leases.start()
         self._jobs = [span.job for span in prediction.plan.spans]
         if self._run.window(self.workers) and len(self._left) > 1:
             self._prefetch = self._start_prefetch()
             self._prefetch.waiting(self._jobs)
+
+    def _make_leases(self) -> Leases:
+        run = self._run
+        return Leases(
+            self._controller.connected,
+            run.run_id,
+            run.plan.by_id(),
+            Limits.of(run.campaign),
+            lambda text: note(self._config, "leases", {"text": text}, kind=EventKind.WARNING),
+        )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
+        """Without xdist: a case waits until no other run has its slot or its name."""
+        job = next((job for job in self._jobs if item.nodeid in job.tests), None)
+        if self.leases is None or self._scheduling is not None or job is None or job.gpus <= 0:
+            return
+        self.leases.keep(frozenset({job.key}))
+        self.leases.await_leave(job)
 
     def _start_prefetch(self) -> Prefetch:
         run, config = self._run, self._config
@@ -129,6 +153,7 @@ class Dispatch:
             paused=self.paused,
             told=self._tell,
             trouble=lambda text: note(config, "prefetch", {"text": text}, kind=EventKind.WARNING),
+            may_apply=self.leases.hold_name if self.leases is not None else lambda cluster, case: True,
         )
         prefetch.start()
         return prefetch
@@ -164,6 +189,8 @@ class Dispatch:
         self.makespan.begun(case.id)
         if self._prefetch is not None:
             self._prefetch.begun(case.id)
+            if self.leases is not None:
+                self.leases.name_begun(case.id)
             if self._scheduling is None:
                 self._jobs = [job for job in self._jobs if job.key != case.id]
                 self._prefetch.waiting(self._jobs)
@@ -182,11 +209,19 @@ class Dispatch:
         if self.makespan is not None:
             self.makespan.ended(verdict)
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """Names and slots are given back after the sweep, or lapse."""
+        if self.leases is not None:
+            self.leases.close()
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """Download nothing more; write down how the forecast did, and which objects a crash left for good."""
         if self._prefetch is not None:
             self._prefetch.stop()
+        if self.leases is not None:
+            self.leases.closing = True
         if self.makespan is None:
             return
         note(self._config, "makespan", self.makespan.as_data())

@@ -41,6 +41,7 @@ class Prefetch:
         paused: Callable[[], bool],
         told: Told,
         trouble: Callable[[str], None],
+        may_apply: Callable[[Cluster, Case], bool] = lambda cluster, case: True,
     ) -> None:
         """Take what the thread needs.
 
@@ -52,6 +53,7 @@ class Prefetch:
             paused: whether the circuit breaker is open.
             told: called in the thread when a case's times are known.
             trouble: called in the thread with one line when it must end before its time.
+            may_apply: asked in the thread whether no other run uses the names of a case.
         """
         self._books = books
         self._connect = connect
@@ -60,6 +62,7 @@ class Prefetch:
         self._paused = paused
         self._told = told
         self._trouble = trouble
+        self._may_apply = may_apply
         self._inbox = SimpleQueue[Callable[[float], None] | None]()
         self._ended = threading.Event()
         self._stacks: dict[str, DownloadsAhead] = {}
@@ -105,8 +108,8 @@ class Prefetch:
                 if self._ended.is_set():
                     return
                 self._step(cluster)
-        except ClusterError as error:
-            self._trouble(f"no more downloads ahead: {error}")
+        except Exception as error:  # whatever it is, cases download for themselves
+            self._trouble(f"no more downloads ahead: {type(error).__name__}: {error}")
 
     def _step(self, cluster: Cluster) -> None:
         for case_id, times in self._books.times().items():
@@ -121,7 +124,7 @@ class Prefetch:
     def _request(self, cluster: Cluster, case: Case) -> None:
         try:
             stack = self._stack(cluster, case)
-            if stack is None:
+            if stack is None or not self._may_apply(cluster, case):
                 self._books.bar(case.id)
                 return
             stack.request_model()
@@ -151,8 +154,8 @@ class Prefetch:
         try:
             for _, event in cluster.watch_many([selection], Deadline(cluster.clock, FOR_EVER), self._ended):
                 self._inbox.put(self._taken(cluster, event.type, event.object))
-        except ClusterError as error:
-            self._trouble(f"no more downloads ahead: {error}")
+        except Exception as error:  # as above
+            self._trouble(f"no more downloads ahead: {type(error).__name__}: {error}")
             self._inbox.put(None)
 
     def _taken(self, cluster: Cluster, kind: str, model: Object) -> Callable[[float], None]:

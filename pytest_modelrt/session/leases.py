@@ -1,0 +1,336 @@
+"""Shares tier slots and model names with other runs on the same cluster, by leases; a thread of the controller.
+
+A slot is a lease ``modelrt-slot-<tier>-<number>``, the name of a model is ``modelrt-model-<resource name>``. Whoever
+holds one renews it; a lease that nobody renews for its duration is that of a dead run: what its case left is removed,
+the lease with it, and the slot is free. Leases need no clocks that agree: what counts is how long *we* saw no renewal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from pytest_modelrt.clock import Deadline, ScaledClock, rfc3339, utc_now
+from pytest_modelrt.cluster import leases
+from pytest_modelrt.cluster.cluster import Cluster
+from pytest_modelrt.cluster.model import (
+    CASE,
+    CLUSTER_BASE_MODEL,
+    LEASE,
+    MANAGED_BY,
+    MANAGER,
+    RUN_ID,
+    ApiError,
+    ClusterError,
+    Object,
+    Ownership,
+    Selection,
+)
+from pytest_modelrt.cluster.ownership import run_of
+from pytest_modelrt.cluster.sweep import Wanted, sweep
+from pytest_modelrt.plan.model import Case
+from pytest_modelrt.scheduling.jobs import Job
+from pytest_modelrt.scheduling.limits import Limits, Occupancy
+from pytest_modelrt.session.surroundings import LIFETIME
+
+NAMESPACE = "default"
+SECONDS = 60
+"""Real seconds after which a lease without renewal is that of a dead run."""
+RENEW_EVERY = SECONDS / 4
+TICK = 1.0
+FOR_EVER = 30 * 86400.0
+GPUS = "modelrt.io/gpus"
+_SLOT, _MODEL = "modelrt-slot-", "modelrt-model-"
+
+
+@dataclass(slots=True)
+class Seen:
+    """A lease of another run, as last seen."""
+
+    lease: Object
+    since: float
+    """Real seconds of a monotonic clock when its version was new to us."""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels."""
+        found: dict[str, str] = self.lease["metadata"].get("labels") or {}
+        return found
+
+    def lapsed(self, now: float) -> bool:
+        """Whether nobody has renewed it for its duration."""
+        seconds = (self.lease.get("spec") or {}).get("leaseDurationSeconds") or SECONDS
+        return now - self.since > float(seconds)
+
+
+@dataclass(slots=True)
+class Grant:
+    """What we hold for one key."""
+
+    slot: leases.HeldLease | None = None
+    model: leases.HeldLease | None = None
+
+    def __iter__(self) -> Iterator[leases.HeldLease]:
+        return (lease for lease in (self.slot, self.model) if lease is not None)
+
+
+@dataclass(slots=True)
+class Market:
+    """What is known about other runs; touched under its lock only."""
+
+    seen: dict[str, Seen] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    """Tiers and cases somebody was faster at; forgotten at the next tick."""
+    dead: set[str] = field(default_factory=set)
+    """Names of lapsed leases whose holders are being cleaned up after."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Leases:
+    """The desk of the scheduler (``scheduling.tiers.Desk``)."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Cluster],
+        run_id: str,
+        cases: dict[str, Case],
+        limits: Limits,
+        trouble: Callable[[str], None],
+    ) -> None:
+        """Take the run's cluster (asked for in the thread), and what to call with one line about trouble."""
+        self._connect = connect
+        self._run_id = run_id
+        self._cases = cases
+        self._case_of_label = {case.resource_name: case.id for case in cases.values()}
+        self._limits = limits
+        self._trouble = trouble
+        self._clock = ScaledClock()
+        self._market = Market()
+        self._grants: dict[str, Grant] = {}
+        self._ahead: set[str] = set()
+        """Cases whose name we hold because their model is downloaded ahead."""
+        self._kept: frozenset[str] = frozenset()
+        self._wakes: list[Callable[[], None]] = []
+        self._inbox = SimpleQueue[Callable[[Cluster], None] | None]()
+        self._ended = threading.Event()
+        self.closing = False
+        """The run is at its end: its sweep removes leases, too."""
+        self._broken = False
+        self._renewed = self._clock.monotonic()
+        self._thread = threading.Thread(target=self._run, name="modelrt-leases", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Give everything back; wait (real seconds at most) for that."""
+        self._ended.set()
+        self._inbox.put(None)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
+    # ------------------------------------------------------------------------------------------ the desk's side
+
+    def occupancy(self) -> Occupancy:
+        """What other runs hold, as far as is known."""
+        slots: dict[str, int] = {}
+        gpus, keys = 0, set[str]()
+        with self._market.lock:
+            for name, seen in self._market.seen.items():
+                if name.startswith(_MODEL):
+                    keys.add(self._case_of_label.get(seen.labels.get(CASE, ""), ""))
+                elif name.startswith(_SLOT):
+                    tier = name.removeprefix(_SLOT).rpartition("-")[0]
+                    slots[tier] = slots.get(tier, 0) + 1
+                    gpus += int(seen.labels.get(GPUS, "0"))
+            for tier_or_case in self._market.refused:
+                if tier_or_case in self._cases:
+                    keys.add(tier_or_case)
+                else:
+                    slots[tier_or_case] = 10**6
+        return Occupancy(slots, gpus, frozenset(keys - {""}))
+
+    def request(self, job: Job, answer: Callable[[bool], None]) -> None:
+        """Ask for a slot of the job's tier and, for a case, for its name."""
+        self._inbox.put(lambda cluster: answer(self._take(cluster, job)))
+
+    def await_leave(self, job: Job) -> None:
+        """Without a scheduler: block until the job may start."""
+        answers = SimpleQueue[bool]()
+        while True:
+            self.request(job, answers.put)
+            if answers.get():
+                return
+            self._clock.sleep(TICK)
+
+    def keep(self, keys: frozenset[str]) -> None:
+        """Give back what was granted for other keys; a name only when its model is gone."""
+        self._kept = keys
+        self._inbox.put(self._give_back)
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Whom to wake when others gave something back."""
+        self._wakes.append(wake)
+
+    def hold_name(self, cluster: Cluster, case: Case) -> bool:
+        """For downloads ahead, in their thread: take the name of a case before its model is applied."""
+        if self._broken:
+            return True
+        grant = self._grants.setdefault(case.id, Grant())
+        if grant.model is None:
+            grant.model = self._acquire(cluster, f"{_MODEL}{case.resource_name}", case.resource_name, {})
+        if grant.model is not None:
+            self._ahead.add(case.id)
+        return grant.model is not None
+
+    def name_begun(self, case_id: str) -> None:
+        """The case of a name held for a download ahead was handed out, or gave its model up."""
+        self._ahead.discard(case_id)
+
+    # ------------------------------------------------------------------------------------------- in the thread
+
+    def _run(self) -> None:
+        try:
+            cluster = self._connect()
+            threading.Thread(target=self._follow, args=(cluster,), name="modelrt-lease-watch", daemon=True).start()
+            while not self._ended.is_set():
+                with contextlib.suppress(Empty):
+                    message = self._inbox.get(timeout=TICK)
+                    if message is not None:
+                        message(cluster)
+                    continue
+                self._tick(cluster)
+            for grant in list(self._grants.values()):
+                for lease in grant:
+                    lease.release()
+        except Exception as error:  # whatever it is, nobody may wait for answers in vain
+            self._fail(f"limits are not shared with other runs: {type(error).__name__}: {error}")
+            while (message := self._inbox.get()) is not None:
+                message(cluster)
+
+    def _fail(self, text: str) -> None:
+        if not self._broken and not self._ended.is_set():
+            self._broken = True
+            self._trouble(text)
+
+    def _take(self, cluster: Cluster, job: Job) -> bool:
+        tier = self._limits.tier_of(job.gpus)
+        if self._broken or tier is None:
+            return True
+        case = self._cases.get(job.case or "")
+        label = case.resource_name if case is not None else "none"
+        grant = self._grants.setdefault(job.key, Grant())
+        for number in range(tier.limit):
+            name = f"{_SLOT}{tier.name}-{number}"
+            if name not in self._market.seen and not self._holds(name):
+                grant.slot = self._acquire(cluster, name, label, {GPUS: str(job.gpus)})
+            if grant.slot is not None:
+                break
+        else:
+            return self._refuse(job, tier.name)
+        if case is not None and not self.hold_name(cluster, case):
+            return self._refuse(job, case.id)
+        self._ahead.discard(job.key)
+        return True
+
+    def _refuse(self, job: Job, what: str) -> bool:
+        with self._market.lock:
+            self._market.refused.add(what)
+        grant = self._grants[job.key]
+        if grant.slot is not None:
+            grant.slot.release()
+            grant.slot = None
+        return False
+
+    def _holds(self, name: str) -> bool:
+        return any(lease.ref.name == name for grant in list(self._grants.values()) for lease in grant)
+
+    def _acquire(self, cluster: Cluster, name: str, label: str, extra: dict[str, str]) -> leases.HeldLease | None:
+        owner = Ownership(self._run_id, label, rfc3339(utc_now() + LIFETIME), extra)
+        try:
+            return leases.acquire(cluster, name, owner, namespace=NAMESPACE, seconds=SECONDS)
+        except ApiError as error:
+            self._fail(f"limits are not shared with other runs: {error}")
+            return None
+
+    def _give_back(self, cluster: Cluster) -> None:
+        for key, grant in list(self._grants.items()):
+            if key in self._kept:
+                continue
+            if grant.slot is not None:
+                grant.slot.release()
+                grant.slot = None
+            if grant.model is not None and key not in self._ahead and self._model_gone(cluster, key):
+                grant.model.release()
+                grant.model = None
+            if grant.slot is None and grant.model is None:
+                self._grants.pop(key, None)
+
+    def _model_gone(self, cluster: Cluster, case_id: str) -> bool:
+        labels = f"{RUN_ID}={self._run_id},{CASE}={self._cases[case_id].resource_name}"
+        try:
+            return not cluster.list_metadata(CLUSTER_BASE_MODEL, labels=labels)
+        except ApiError as error:
+            return error.code == 404  # a platform without this kind
+
+    def _tick(self, cluster: Cluster) -> None:
+        """Once a second: renew, look for dead runs, give names back, and let the scheduler try again."""
+        now = self._clock.monotonic()
+        if now - self._renewed > RENEW_EVERY:
+            self._renewed = now
+            for grant in list(self._grants.values()):
+                for lease in grant:
+                    if not lease.renew() and not self.closing:
+                        self._trouble(f"lease {lease.ref.name} was lost: this process did not run for {SECONDS} s")
+        self._give_back(cluster)
+        with self._market.lock:
+            again = bool(self._market.refused)
+            self._market.refused.clear()
+            lapsed = [n for n, seen in self._market.seen.items() if seen.lapsed(now) and n not in self._market.dead]
+            self._market.dead.update(lapsed)
+        for name in lapsed:
+            arguments = (cluster, name, self._market.seen[name])
+            threading.Thread(target=self._bury, args=arguments, name=f"modelrt-bury {name}", daemon=True).start()
+        if again:
+            self._wake()
+
+    def _bury(self, cluster: Cluster, name: str, seen: Seen) -> None:
+        """Remove what the case of a dead run left; its leases are among that."""
+        run, case = run_of(seen.lease), seen.labels.get(CASE)
+        if run is not None and case is not None:
+            self._trouble(f"{name} was not renewed for {SECONDS} s: removing what run {run} left of {case}")
+            with contextlib.suppress(ClusterError):
+                sweep(cluster.for_run(run), Wanted(run_id=run, case=case))
+        with self._market.lock:
+            self._market.dead.discard(name)
+
+    # ------------------------------------------------------------------------------------------ watching others
+
+    def _follow(self, cluster: Cluster) -> None:
+        selection = Selection(LEASE, NAMESPACE, labels=f"{MANAGED_BY}={MANAGER},{RUN_ID}")
+        try:
+            for _, event in cluster.watch_many([selection], Deadline(cluster.clock, FOR_EVER), self._ended):
+                self._note(event.type, event.object)
+        except ClusterError as error:
+            self._fail(f"limits are not shared with other runs: {error}")
+            self._wake()
+
+    def _note(self, kind: str, lease: Object) -> None:
+        name = lease["metadata"]["name"]
+        with self._market.lock:
+            gone = kind == "DELETED" or run_of(lease) == self._run_id
+            changed = (name in self._market.seen) == gone
+            if gone:
+                self._market.seen.pop(name, None)
+            else:
+                self._market.seen[name] = Seen(lease, self._clock.monotonic())
+        if changed and gone:
+            self._wake()
+
+    def _wake(self) -> None:
+        for wake in self._wakes:
+            wake()
