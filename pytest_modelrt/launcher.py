@@ -46,6 +46,8 @@ class SimulatorOptions:
     """Kubeconfig of an API server to use instead of an own one."""
     without: Sequence[str] = ()
     """Workload controllers to leave out, by plural, because that API server has them."""
+    platforms: Sequence[str] = ()
+    """What to install, by name; empty: everything there is."""
 
     def arguments(self) -> list[str]:
         """Command line words for the simulator."""
@@ -59,6 +61,7 @@ class SimulatorOptions:
             "--profile": self.profile,
             "--apiserver": self.apiserver,
             "--without": ",".join(self.without) or None,
+            "--platforms": ",".join(self.platforms) or None,
         }
         for option, value in named.items():
             if value is not None:
@@ -139,9 +142,12 @@ def start(
     gpus_per_node: int | None = None,
     profile: str | None = None,
     apiserver: Path | None = None,
+    platforms: Sequence[str] = (),
 ) -> SimulatorProcess:
     """Start a simulator that lives in ``directory`` and ends with this process; does not wait until it is ready."""
-    options = SimulatorOptions(speed, seed, config_dir, scenario, nodes, gpus_per_node, profile, apiserver)
+    options = SimulatorOptions(
+        speed, seed, config_dir, scenario, nodes, gpus_per_node, profile, apiserver, platforms=platforms
+    )
     alive_reader, alive_writer = os.pipe()
     try:
         process, ready_reader = _spawn(

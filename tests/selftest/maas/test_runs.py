@@ -1,0 +1,134 @@
+"""Real runs: what is selected starts the cluster, what is missing skips, each fault turns its own tests red."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_modelrt import launcher
+from tests.selftest.maas.conftest import CONFIG, ROOT, Run, tool_path
+
+SOME = (
+    "test_health_answers_200 or test_every_policy_is_accepted or test_the_catalogue_is_open"
+    " or test_a_tier_may_ask_its_models or exactly_its_requests_per_window and free"
+    " or test_the_request_that_crosses_the_limit or test_the_lookup_knows_the_tier and premium"
+)
+DIRECT = {"test_health_answers_200", "test_every_policy_is_accepted_and_enforced"}
+LIMITS = {
+    "test_a_tier_gets_exactly_its_requests_per_window[free]",
+    "test_the_request_that_crosses_the_limit_passes_and_the_next_is_refused",
+}
+LOOKUP = {"test_the_lookup_knows_the_tier_of_an_account[premium]"}
+
+
+class Outcome:
+    """One run of the suite, and what its results say."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str], reports: Path) -> None:
+        self.code, self.text = done.returncode, done.stdout + done.stderr
+        self.verdicts: dict[str, Any] = {}
+        store = reports / "results.jsonl"
+        for line in store.read_text(encoding="utf-8").splitlines()[1:] if store.is_file() else []:
+            data = json.loads(line)
+            self.verdicts[data["case"]] = data["verdict"]
+
+    @property
+    def findings(self) -> dict[str, dict[str, Any]]:
+        """Test -> what it found."""
+        return {test["test"]: test for verdict in self.verdicts.values() for test in verdict["facts"]["tests"]}
+
+    @property
+    def red(self) -> set[str]:
+        """Tests that did not pass."""
+        return {name for name, test in self.findings.items() if test["outcome"] in ("failed", "error")}
+
+
+def _run(reports: Path, *arguments: str) -> Outcome:
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith(("KUBECONFIG", "MODELRT", "PYTEST"))
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--modelrt-reports={reports}",
+        *arguments,
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**environment, "PATH": tool_path()},
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=False,
+    )
+    return Outcome(done, reports)
+
+
+def _scenario(tmp_path: Path, words: str) -> str:
+    path = tmp_path / "fault.yaml"
+    path.write_text(f"description: a fault of the gateway\ngateway: {{{words}}}\n")
+    return f"--modelrt-scenario={path}"
+
+
+@pytest.mark.parametrize(
+    ("words", "green", "red", "cause"),
+    [
+        ("auth_delay: 1.0", DIRECT, None, "gateway-auth-failing"),
+        ("limiter_away: true", None, LIMITS, "gateway-limiter-away"),
+        ("tier_lookup_status: 500", None, LIMITS | LOOKUP, "gateway-tier-lookup"),
+    ],
+    ids=["slow-auth", "limiter-away", "tier-lookup-error"],
+)
+def test_a_fault_turns_exactly_its_own_tests_red(
+    tmp_path: Path, words: str, green: set[str] | None, red: set[str] | None, cause: str
+) -> None:
+    found = _run(tmp_path / "reports", "-m", "maas", "-k", SOME, "-n", "2", _scenario(tmp_path, words))
+    assert found.code == 1, found.text
+    assert found.red == (set(found.findings) - green if green else red), found.text
+    assert {found.findings[name]["cause"] for name in found.red} == {cause}
+    assert found.verdicts["maas/model-a"]["cause"] == cause
+
+
+def test_without_kserve_every_test_skips_with_the_command_that_brings_it(tmp_path: Path) -> None:
+    with launcher.start(tmp_path / "sim", speed=120, config_dir=CONFIG, nodes=1, platforms=("ome",)) as process:
+        kubeconfig = process.wait_ready()
+        found = _run(tmp_path / "reports", "-m", "maas", "-k", SOME, "-rs", f"--modelrt-kubeconfig={kubeconfig}")
+    assert found.code == 0, found.text
+    assert re.search(r"maas-not-installed: .*config/kind/install\.sh istio", found.text)
+    assert {test["outcome"] for test in found.findings.values()} == {"skipped"}
+    assert found.verdicts["maas/model-a"]["outcome"] == "skipped"
+
+
+def test_a_platform_that_is_there_is_used_as_it_is_and_stays(tmp_path: Path, kubectl: Run, simulator: Path) -> None:
+    kubectl("apply", "-k", str(CONFIG / "kind"))
+    before = kubectl("get", "llminferenceservice", "model-a", "-n", "llm", "-o", "jsonpath={.metadata.uid}").stdout
+    found = _run(tmp_path / "reports", "-m", "maas", "-k", SOME, f"--modelrt-kubeconfig={simulator}")
+    assert found.code == 0, found.text
+    after = kubectl("get", "llminferenceservice", "model-a", "-n", "llm", "-o", "jsonpath={.metadata.uid}").stdout
+    assert after == before
+    ours = kubectl("get", "serviceaccounts,namespaces", "-A", "-l", "modelrt.io/run-id", "-o", "name").stdout
+    assert ours == ""
+
+
+def test_four_workers_share_one_platform_and_the_run_leaves_nothing(tmp_path: Path, kubectl_binary: str) -> None:
+    with launcher.start(tmp_path / "sim", speed=60, config_dir=CONFIG, nodes=2) as process:
+        kubeconfig = process.wait_ready()
+        found = _run(tmp_path / "reports", "-m", "maas", "-k", SOME, "-n", "4", f"--modelrt-kubeconfig={kubeconfig}")
+        command = [kubectl_binary, "get", "namespaces,clusterroles", "-l", "modelrt.io/run-id", "-o", "name"]
+        left = subprocess.run(command, env={"KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, check=True)
+    assert found.code == 0, found.text
+    assert found.verdicts["maas/model-a"]["outcome"] == "passed"
+    assert found.verdicts["maas/model-a"]["facts"]["deployed"]["objects"] > 20
+    assert left.stdout == ""
