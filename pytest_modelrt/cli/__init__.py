@@ -13,7 +13,9 @@ SUBCOMMANDS = ("sim", "check", "scaffold", "sweep", "report", "watch", "history"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``modelrt``; returns the exit code (0 fine, 1 findings, 4 usage)."""
-    parser = argparse.ArgumentParser(prog="modelrt", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="modelrt", description="Around a campaign of model tests: the tests themselves run with pytest."
+    )
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name in SUBCOMMANDS:
         import_module(f"{__name__}.{name}").register(subparsers)
