@@ -32,7 +32,7 @@ def main() -> int:
     if words.verbose:
         for one in attempts:
             if not one.right:
-                print(f"\n--- {one.trial.scenario} ({one.trial.case.id})\n{one.output[-4000:]}")
+                print(f"\n--- {one.trial.scenario} ({one.trial.case.id})\n{_why(one)}")
     return 0 if right == len(attempts) else 1
 
 
@@ -40,6 +40,14 @@ def table(attempts: Iterable[Attempt]) -> str:
     """Markdown."""
     rows = [HEAD, tuple("---" for _ in HEAD), *(_row(one) for one in attempts)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _why(one: Attempt) -> str:
+    """What the verdict rests on; what pytest wrote where there is none."""
+    if one.verdict is None:
+        return one.output[-2000:]
+    lines = [f"{line.source}: {line.text}"[:300] for line in one.verdict.evidence]
+    return "\n".join([f"{one.verdict.stage}: {one.verdict.summary}", *lines, *one.verdict.warnings])
 
 
 def _row(one: Attempt) -> tuple[str, ...]:

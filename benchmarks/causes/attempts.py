@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from pytest_modelrt import launcher
+from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.model import Verdict
 from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.trace import CaseTrace
@@ -26,8 +27,8 @@ from pytest_modelrt.simulator.scenario.tree import write_tree
 from .trials import CONFIG, REPOSITORY, Cluster, Trial
 
 LIMIT_SECONDS = 180.0
-_INTERRUPT_AFTER = 4.0
-"""Real seconds after which the run is interrupted whose expectation is an interruption."""
+NODES = 6
+_LOOK_EVERY = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def attempt(cluster: Cluster, workers: int) -> list[Attempt]:
             config = folder / "config"
             write_tree(CONFIG, config, read_scenario(cluster.edits).files)
         with launcher.start(
-            folder / "sim", speed=cluster.speed, config_dir=CONFIG, scenario=str(scenario)
+            folder / "sim", speed=cluster.speed, config_dir=CONFIG, scenario=str(scenario), nodes=NODES
         ) as simulator:
             try:
                 kubeconfig = simulator.wait_ready()
@@ -85,15 +86,22 @@ def _suite(cluster: Cluster, kubeconfig: Path, config: Path, folder: Path, worke
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     if any(trial.expect.cause == "suite-interrupted" for trial in cluster.trials):
-        try:
-            process.wait(_INTERRUPT_AFTER)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)
+        _await_stage(process, folder, "model")
+        process.send_signal(signal.SIGINT)
     try:
         return process.communicate(timeout=LIMIT_SECONDS)[0]
     except subprocess.TimeoutExpired:
         process.kill()
         return f"not finished after {LIMIT_SECONDS:g} s\n{process.communicate()[0]}"
+
+
+def _await_stage(process: subprocess.Popen[str], folder: Path, stage: str) -> None:
+    """Wait until a case has come to that stage."""
+    while process.poll() is None:
+        journals = (folder / "reports" / "runs").glob("*/events-*.jsonl")
+        if any(f'"stage":"{stage}"' in path.read_text(encoding="utf-8").replace(" ", "") for path in journals):
+            return
+        ScaledClock().sleep(_LOOK_EVERY)
 
 
 def _signals(path: Path) -> Iterator[tuple[str, datetime]]:

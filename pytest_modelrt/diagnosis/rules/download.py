@@ -22,6 +22,8 @@ _UNPARSED = re.compile(r"Failed to parse and update model config|unsupported mod
 
 def rules(evidence: Evidence) -> Iterator[Finding]:
     """Findings about the download; silent once the case is past it."""
+    if evidence.stage is Stage.RUNTIME:
+        yield from metadata_findings(evidence)
     if evidence.stage is not Stage.MODEL or evidence.refusal is not None:
         return
     logged = list(_from_logs(evidence))

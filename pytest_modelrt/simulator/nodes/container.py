@@ -38,6 +38,7 @@ class Container:
         self.state: Object = {"waiting": {"reason": "ContainerCreating"}}
         self.last_state: Object = {}
         self.restarts = 0
+        self._runs = 0
         self.ready = False
         self.started = False
         self.output: ContainerLog | None = None
@@ -131,6 +132,7 @@ class Container:
     async def _once(self, env: dict[str, str]) -> tuple[int, float]:
         """One run; returns its exit code and its cluster seconds."""
         clock = self._around.clock
+        self._runs += 1
         self.previous, self.output = self.output, ContainerLog()
         context = self._context(env, self.output)
         program = self._around.programs.find(self.spec.get("image", ""), context.argv)
@@ -138,6 +140,7 @@ class Container:
         began, started_at, code = clock.monotonic(), timestamp(), KILLED_EXIT
         name = f"{context.pod_name}/{self.name}"
         self._process = asyncio.create_task(_supervise(program, context), name=name)
+        self.restarts = self._runs - 1
         self._set(running={"startedAt": started_at})
         await self._event("Normal", "Started", f"Started container {self.name}")
         probing = asyncio.create_task(self._probe(), name=f"{name}-probes")
@@ -181,9 +184,9 @@ class Container:
             argv=command_line(self.spec, env),
             env=env,
             address=self._address,
-            start=self.restarts + 1,
+            start=self._runs,
             clock=self._around.clock,
-            rng=rng(self._around.scenario.seed, metadata["namespace"], owner, self.name, self.restarts),
+            rng=rng(self._around.scenario.seed, metadata["namespace"], owner, self.name, self._runs - 1),
             disk=self._around.disks.of(self.node),
             network=self._around.network,
             scenario=self._around.scenario,
@@ -212,7 +215,6 @@ class Container:
         else:
             self._changed()
             await clock.asleep(1)
-        self.restarts += 1
 
     async def probe_failed(self, kind: str, message: str) -> None:
         """A probe failed once: an event says so."""

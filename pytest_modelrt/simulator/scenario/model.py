@@ -68,7 +68,7 @@ class DownloadRule:
     stale: bool = False
     """The node's label says Ready, its ConfigMap entry stays Updating at 100 %."""
     log: tuple[str, ...] = ()
-    """More lines for the downloader's log."""
+    """More lines for the downloader's log; ``{model}`` and ``{hub_id}`` are filled in."""
     stall_seconds: float | None = None
     """A stall at ``stuck_at`` ends after so long; None: never."""
     corrupt: bool = False

@@ -38,6 +38,8 @@ class Collector:
     crash_logs: Mapping[str, str] = field(default_factory=dict)
     """Pod name -> log of a crash, as read when it was seen."""
     missing: list[str] = field(default_factory=list)
+    agents_since: int | None = None
+    """Real seconds of the agents' logs that count; None: all."""
 
     def collect(self, failure: StackFailure, idle_seconds: float | None) -> Evidence:
         """The evidence; ``waited``, exchanges and probe problem are the caller's."""
@@ -63,7 +65,7 @@ class Collector:
             node_labels=labels_of(nodes, names.model.name),
             nodes=tuple(nodes),
             agents=tuple(agents := self._system_pods(AGENT_LABEL)),
-            agent_logs=self._agent_logs(agents, entries) if failure.stage is Stage.MODEL else {},
+            agent_logs=self._agent_logs(agents, entries) if failure.stage in (Stage.MODEL, Stage.RUNTIME) else {},
             controllers=tuple(controllers := self._system_pods(CONTROLLER_LABEL)),
             controller_log=self._controller_log(controllers) if in_service else "",
             other_downloads={model: tuple(sorted(on)) for model, on in entries.others.items()},
@@ -92,11 +94,23 @@ class Collector:
             previous[ENGINE_CONTAINER] = self.crash_logs[name]
         return PodSnapshot(pod, logs=current, previous_logs=previous)
 
-    def _log(self, namespace: str, pod: str, container: str | None = None, *, previous: bool = False) -> str:
+    def _log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str | None = None,
+        *,
+        previous: bool = False,
+        since: int | None = None,
+    ) -> str:
         read = self.context.cluster.logs
         return self._try(
-            lambda: read(namespace, pod, container, previous=previous, tail_lines=LOG_LINES, limit_bytes=1 << 19), ""
-        )
+            lambda: read(
+                namespace, pod, container, previous=previous, tail_lines=LOG_LINES, limit_bytes=1 << 19,
+                since_seconds=since,
+            ),
+            "",
+        )  # fmt: skip
 
     def _system_pods(self, selector: str) -> list[Object]:
         return self._try(lambda: self.context.cluster.list(POD, SYSTEM_NAMESPACE, labels=selector), [])
@@ -110,7 +124,7 @@ class Collector:
 
         found = {}
         for agent in sorted(agents, key=order)[:AGENTS_READ]:
-            log = self._log(SYSTEM_NAMESPACE, name_of(agent))
+            log = self._log(SYSTEM_NAMESPACE, name_of(agent), since=self.agents_since)
             lines = self._lines_about(log, self.context.names.model.name, self.context.case.hub_id)
             if lines:
                 found[str(dig(agent, "spec", "nodeName") or name_of(agent))] = lines

@@ -172,7 +172,7 @@ class Agent:
         if token:
             self._log.info(f"Using authentication token for HuggingFace model {task.info}")
         for line in download.script.log:
-            self._context.log(line)
+            self._context.log(line.replace("{model}", task.name).replace("{hub_id}", hub_id))
         age = self._clock.monotonic() - self._platform.started
         problem = refusal(repo, scenario.hub_rule(task.name, hub_id), token=token, cluster_age=age)
         if problem is not None:
