@@ -88,6 +88,23 @@ class DownloadsAhead(Protocol):
         """Delete the model."""
 
 
+@runtime_checkable
+class Retriable(Protocol):
+    """What a stack adds whose stages can be tried again."""
+
+    def mend(self, cause: str) -> tuple[str, ...]:
+        """Change what the next try of the stage applies, where policy allows; says what was changed.
+
+        Empty: for this cause there is nothing to change, or it was changed before.
+
+        Raises:
+            StackFailure, ClusterError: it cannot be changed.
+        """
+
+    def reset(self, stage: Stage) -> bool:
+        """Remove what a failed try of a stage left; False: something stays, and another try would meet it."""
+
+
 class Stack(Protocol):
     """One instance per case attempt."""
 

@@ -19,7 +19,8 @@ from pytest_modelrt.journal.model import EventKind, Outcome, Stage, StageEvent, 
 from pytest_modelrt.plan.model import Case, Deadlines
 from pytest_modelrt.probes.model import Probe, ProbeResult
 from pytest_modelrt.stacks.protocol import Endpoint, Observe, Ready, Stack, StackFailure
-from pytest_modelrt.stages.ended import CaseEnded
+from pytest_modelrt.stages.ended import CaseEnded, shown
+from pytest_modelrt.stages.retries import Retries, Retry, TryFailed
 from pytest_modelrt.stages.verdict import Record, compose
 
 PROBE_FLOOR = 15.0
@@ -81,7 +82,13 @@ class CaseLife:
         self._surroundings: Surroundings | None = None
         self._exchanges: tuple[ProbeExchange, ...] = ()
         self._problem = ""
-        self._started = clock.monotonic()
+        self._started = self._tried = clock.monotonic()
+        self._retries = Retries(
+            lambda: self._surroundings.stack if self._surroundings else None,
+            lambda: self._clock,
+            interrupted,
+            self._retried,
+        )
         self._write(EventKind.CASE_STARTED)
 
     # ----------------------------------------------------------------------------------------------- stages
@@ -92,7 +99,7 @@ class CaseLife:
         def action() -> Ready:
             self._surroundings = self._open(self._observe)
             self._clock = self._surroundings.clock
-            self._started = self._clock.monotonic()  # connecting is our own time, not the cluster's
+            self._started = self._tried = self._clock.monotonic()  # connecting is our own time, not the cluster's
             return self._surroundings.stack.preflight()
 
         return self._stage(Stage.PREFLIGHT, action)
@@ -182,13 +189,10 @@ class CaseLife:
         self._started = self._clock.monotonic()
         self._write(EventKind.STAGE_STARTED, stage)
         try:
-            ready = action()
-        except StackFailure as failure:
+            ready = self._retries.run(stage, lambda: self._try(stage, action))
+        except TryFailed as failed:
             self._note_time(stage)
-            raise self._ended(failure) from None
-        except ClusterError as error:
-            self._note_time(stage)
-            raise self._ended(StackFailure(stage, "api-error", str(error)), error) from None
+            raise self._ended(failed) from None
         except BaseException as error:
             seconds = self._note_time(stage)
             if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -209,13 +213,37 @@ class CaseLife:
         self.record.stages[stage] = self.record.stages.get(stage, 0.0) + seconds
         return self.record.stages[stage]
 
-    def _ended(self, failure: StackFailure, error: ClusterError | None = None) -> CaseEnded:
-        """Collect what is known, name the cause, write it down."""
+    def _try(self, stage: Stage, action: Callable[[], Ready]) -> Ready:
+        """One try of a stage; when it gives up: collect what is known, and name the cause."""
+        self._tried = self._clock.monotonic()
+        error: ClusterError | None = None
+        try:
+            return action()
+        except StackFailure as caught:
+            failure = caught
+        except ClusterError as caught_error:
+            error, failure = caught_error, StackFailure(stage, "api-error", str(caught_error))
         evidence = self._collect(failure)
         if error is not None and evidence.refusal is None:
             evidence = replace(evidence, refusal=refusal_of(error))
-        self._keep(evidence)
-        finding = diagnose(evidence, known=failure.cause)
+        raise TryFailed(failure, evidence, diagnose(evidence, known=failure.cause))
+
+    def _retried(self, retry: Retry) -> None:
+        """Another try follows: it counts, and whoever passes by it says so."""
+        finding = retry.finding
+        self.record.retries += 1
+        text = f"retried after {finding.cause.slug}: {' '.join((finding.detail or finding.cause.title).split())}"
+        self.record.warnings += [text, *retry.mended]
+        said = {"what": "retry", "cause": finding.cause.slug, "detail": finding.detail, "number": retry.number}
+        said |= {"backoff_seconds": retry.backoff, "mended": list(retry.mended)}
+        self._write(
+            EventKind.RETRY, retry.stage, data={**said, "evidence": [shown(line) for line in finding.lines[:5]]}
+        )
+
+    def _ended(self, failed: TryFailed) -> CaseEnded:
+        """Keep the evidence and write the end of the stage down."""
+        failure, finding = failed.failure, failed.finding
+        self._keep(failed.evidence)
         hint = hint_of(finding, case=self.case.id, hub_id=self.case.hub_id, model=self.case.resource_name)
         ended = CaseEnded(failure.stage, finding, hint)
         self.record.ended = ended
@@ -225,7 +253,7 @@ class CaseLife:
         return ended
 
     def _collect(self, failure: StackFailure) -> Evidence:
-        waited = self.record.stages.get(failure.stage, 0.0)
+        waited = self._clock.monotonic() - self._tried
         bare = Evidence(stage=failure.stage, waited=waited, reason=failure.reason, detail=failure.detail)
         if self._surroundings is None:
             return bare

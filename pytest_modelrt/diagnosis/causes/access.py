@@ -35,5 +35,5 @@ CAUSES = (
     _cause("inference-garbage", Owner.RUNTIME, "the answer is degenerate",
            "check quantization, KV cache type and attention backend", retries=1),
     _cause("engine-died-during-inference", Owner.RUNTIME, "the engine died while it was asked",
-           "see the exception after the request", retries=1),
+           "see the exception after the request"),
 )  # fmt: skip

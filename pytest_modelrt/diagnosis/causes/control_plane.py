@@ -5,8 +5,6 @@ from __future__ import annotations
 from pytest_modelrt.diagnosis.model import Cause, Owner, Scope
 from pytest_modelrt.journal.model import Outcome, Stage
 
-BACKOFF_API = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-
 CAUSES = (
     Cause(
         "config-missing",
@@ -86,8 +84,6 @@ CAUSES = (
         Scope.CAMPAIGN,
         "the API server was away for longer than is tolerated",
         "see the control plane's health; the case says nothing about its model",
-        retries=len(BACKOFF_API),
-        backoff_seconds=BACKOFF_API,
     ),
     Cause(
         "namespace-stuck-terminating",

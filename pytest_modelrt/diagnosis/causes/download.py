@@ -17,7 +17,6 @@ CAUSES = (
         Scope.TIER,
         "no download agent picked the model up; they are busy with other models",
         "delete the models that occupy the agents: {others}",
-        retries=1,
         bucket=TIMEOUT,
     ),
     Cause(

@@ -46,7 +46,7 @@ CAUSES = (
            "mount a memory-backed emptyDir at /dev/shm", bucket="Configuration", owner=Owner.CONFIG),
     _crash("startup-timeout", "the engine was still loading when its startup probe gave up",
            "raise startupProbe.failureThreshold in the runtime file", bucket="Download timeout",
-           owner=Owner.CONFIG, retries=1),
+           owner=Owner.CONFIG),
     _crash("warmup-hang", "the engine's warm-up never ends",
            "try --attention-backend triton, then --disable-cuda-graph, then --tp-size 1",
            bucket="Inference issues"),

@@ -8,7 +8,7 @@ from pytest_modelrt.journal.model import Outcome, Stage
 CONFIGURATION = "Configuration"
 
 
-def _mismatch(slug: str, title: str, hint: str, *, retries: int, scope: Scope = Scope.MODEL) -> Cause:
+def _mismatch(slug: str, title: str, hint: str, *, scope: Scope = Scope.MODEL) -> Cause:
     return Cause(
         slug,
         Stage.SERVICE,
@@ -17,28 +17,27 @@ def _mismatch(slug: str, title: str, hint: str, *, retries: int, scope: Scope = 
         scope,
         title,
         hint,
-        retries=retries,
         bucket=CONFIGURATION,
     )
 
 
 CAUSES = (
     _mismatch("runtime-not-found", "the runtime named by the service does not exist",
-              "take the name from the runtime file's metadata", retries=0),
+              "take the name from the runtime file's metadata"),
     _mismatch("runtime-mismatch-framework", "framework versions of model and runtime differ",
-              "set the runtime's modelFramework.version to the model's", retries=1),
+              "set the runtime's modelFramework.version to the model's"),
     _mismatch("runtime-mismatch-architecture", "architectures of model and runtime differ",
-              "set the runtime's modelArchitecture, if the engine supports the model's", retries=1),
+              "set the runtime's modelArchitecture, if the engine supports the model's"),
     _mismatch("runtime-mismatch-size", "the model's size is outside the runtime's range",
-              "widen modelSizeRange to include it", retries=1),
+              "widen modelSizeRange to include it"),
     _mismatch("runtime-mismatch-format", "weight formats of model and runtime differ",
-              "use a safetensors variant or convert the model", retries=0, scope=Scope.FAMILY),
+              "use a safetensors variant or convert the model", scope=Scope.FAMILY),
     _mismatch("runtime-mismatch-quantization", "quantizations of model and runtime differ",
-              "set the runtime's quantization to the model's, if the engine supports it", retries=0),
+              "set the runtime's quantization to the model's, if the engine supports it"),
     _mismatch("runtime-wrong-autoselect", "the platform chose the runtime of another model",
-              "name the runtime in spec.runtime.name", retries=0),
+              "name the runtime in spec.runtime.name"),
     _mismatch("runtime-template-error", "the runtime's arguments hold `{{`, which the platform takes for a template",
-              "put the template into a file or use a built-in name", retries=0),
+              "put the template into a file or use a built-in name"),
     Cause(
         "isvc-not-reconciled", Stage.SERVICE, Owner.PLATFORM, Outcome.ERROR, Scope.MODEL,
         "the controller does not act on the service",

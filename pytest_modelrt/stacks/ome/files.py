@@ -24,6 +24,7 @@ class CaseFiles:
     """What is applied for a case, and where it came from."""
 
     model: Object
+    model_file: ManifestFile
     runtime: Object
     runtime_file: ManifestFile
     namespace: Object
@@ -81,6 +82,7 @@ def _assemble(
     service = {**service, "metadata": {**service.get("metadata", {}), "namespace": namespace}}
     return CaseFiles(
         model=model.object,
+        model_file=model,
         runtime=runtime.object,
         runtime_file=runtime,
         namespace={"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from pytest_modelrt.cluster.model import POD, Object, Ref
 from pytest_modelrt.diagnosis.model import Evidence
 from pytest_modelrt.journal.model import Stage
@@ -12,7 +15,7 @@ from pytest_modelrt.stacks.ome.files import CaseFiles, read_files
 from pytest_modelrt.stacks.ome.model_wait import ModelWait
 from pytest_modelrt.stacks.ome.names import ENGINE, ENGINE_CONTAINER, ROUTER, Names
 from pytest_modelrt.stacks.ome.preflight import check_before_touching
-from pytest_modelrt.stacks.ome.repair import fit_runtime
+from pytest_modelrt.stacks.ome.repair import admit_gated, fit_runtime
 from pytest_modelrt.stacks.ome.service_wait import ServiceWait
 from pytest_modelrt.stacks.protocol import Endpoint, Ready, StackFailure, StackRequest
 
@@ -27,6 +30,8 @@ class OmeStack:
         self._live: dict[Stage, Object] = {}
         self._model_wait: ModelWait | None = None
         self._service_wait: ServiceWait | None = None
+        self._agents_since: float | None = None
+        """When the last try of the model began, on the real clock: what agents said before is about the one before."""
         self._context = Context(
             case=case,
             cluster=request.cluster,
@@ -83,6 +88,23 @@ class OmeStack:
         self._refresh(Stage.SERVICE, self._context.names.service)
         return ready
 
+    def mend(self, cause: str) -> tuple[str, ...]:
+        """A gated model that names no token gets the one of the platform's namespace, once."""
+        if cause != "download-gated":
+            return ()
+        self._files, changes = admit_gated(
+            self._context, self.files, self._request.campaign.repair, self._request.run_dir
+        )
+        return changes
+
+    def reset(self, stage: Stage) -> bool:
+        """Delete what the stage created and see it gone: the platform does not look again at what it has seen."""
+        if stage is Stage.MODEL:
+            left = cleanup.delete_model(self._context).warnings
+            self._agents_since = time.monotonic()
+            return not left
+        return stage is not Stage.SERVICE or not self.delete_service().warnings
+
     def endpoint(self) -> Endpoint:
         """The engine's pod (the leader of its group), and the router's where one is ready."""
         namespace = self._context.names.namespace.name
@@ -104,7 +126,8 @@ class OmeStack:
         """Everything known now; what cannot be read is left out."""
         idle = self._model_wait.idle_seconds if self._model_wait and failure.stage is Stage.MODEL else None
         crashes = self._service_wait.crash_logs if self._service_wait else {}
-        return Collector(self._context, crashes).collect(failure, idle)
+        since = None if self._agents_since is None else math.ceil(time.monotonic() - self._agents_since)
+        return Collector(self._context, crashes, agents_since=since).collect(failure, idle)
 
     def delete_service(self, *, wait: bool = True) -> Ready:
         """Service, pods, namespace."""
