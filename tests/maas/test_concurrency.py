@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
@@ -17,6 +21,7 @@ from tests.maas.conftest import Deploy, Note
 
 pytestmark = pytest.mark.maas
 
+_RUNNING = re.compile(r"^vllm:num_requests_running{[^}]*} (\S+)$", re.MULTILINE)
 WORKERS = 2
 FIRST_TOKEN = 3.0
 """Cluster seconds; long enough to be seen on a fast simulated cluster too."""
@@ -26,6 +31,26 @@ def _at_once(count: int, caller: Caller, model: str, *, stream: bool) -> list[Re
     with ThreadPoolExecutor(count) as pool:
         futures = [pool.submit(caller.chat, "", model, text="Hi", max_tokens=5, stream=stream) for _ in range(count)]
         return [future.result() for future in futures]
+
+
+@contextmanager
+def _watching(caller: Caller) -> Iterator[list[float]]:
+    """What the metrics say about running requests while the block lasts."""
+    seen: list[float] = []
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.01):
+            found = _RUNNING.search(caller.get("/metrics").text)
+            seen.append(float(found[1]) if found else 0.0)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
@@ -53,7 +78,9 @@ def test_requests_above_the_workers_wait_their_turn(maas: MaasPlatform, deploy: 
     caller = maas.direct(model)
     count = 3 * WORKERS
     began = maas.cluster.clock.monotonic()
-    replies = _at_once(count, caller, model.name, stream=False)
+    with _watching(caller) as running:
+        replies = _at_once(count, caller, model.name, stream=False)
+    assert all(number <= WORKERS for number in running)
     took = max(reply.ended for reply in replies) - began
     for reply in replies:
         expect.status(reply, 200)

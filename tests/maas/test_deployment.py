@@ -63,6 +63,7 @@ def test_the_pod_asks_for_what_the_document_promises(maas: MaasPlatform) -> None
     assert container["image"].startswith("ghcr.io/llm-d/llm-d-inference-sim:v0.")
 
 
+@pytest.mark.usefixtures("repaired")
 def test_one_container_with_probes_serves_the_model(model_a: TestModel) -> None:
     (pod,) = [pod for pod in model_a.pods() if not pod["metadata"].get("deletionTimestamp")]
     (container,) = pod["spec"]["containers"]
@@ -88,6 +89,7 @@ def test_the_model_has_its_certificates(maas: MaasPlatform) -> None:
     assert names.certificates("model-a").name in {secret["metadata"]["name"] for secret in secrets}
 
 
+@pytest.mark.usefixtures("repaired")
 @pytest.mark.parametrize("model", ["model-a", "model-b"])
 def test_each_model_mounts_a_claim_of_its_own(maas: MaasPlatform, model: str) -> None:
     claim = maas.cluster.kinds.ref(pick(maas.overlay.models[model], "PersistentVolumeClaim"))

@@ -38,6 +38,7 @@ def test_a_model_under_load_answers_every_request(
     assert figures.answered == REQUESTS
 
 
+@pytest.mark.usefixtures("tiers")
 def test_the_gateway_under_load_answers_or_refuses_and_never_fails(
     maas: MaasPlatform, gateway: Caller, accounts: Accounts, note: Note
 ) -> None:

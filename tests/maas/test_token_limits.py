@@ -67,6 +67,7 @@ def test_answers_without_usage_cost_no_tokens(maas: MaasPlatform, gateway: Calle
         expect.status(reply, 200)
 
 
+@pytest.mark.usefixtures("tiers")
 def test_a_higher_tier_may_spend_more(maas: MaasPlatform, gateway: Caller) -> None:
     burst = in_one_window(maas, "premium", _chat(gateway, **SIXTY), 5, WINDOW)
     for reply in burst.replies:

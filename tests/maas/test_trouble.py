@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +13,8 @@ from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.kserve import names
 from pytest_modelrt.stacks.kserve.accounts import Account
 from pytest_modelrt.stacks.kserve.calls import Caller
-from pytest_modelrt.stacks.kserve.model import TestModel
+from pytest_modelrt.stacks.kserve.model import TestModel, ensure
+from pytest_modelrt.stacks.kserve.overlay import pick
 from pytest_modelrt.stacks.kserve.platform import MaasPlatform
 from pytest_modelrt.stacks.kserve.waiting import conditions_of, hopeless, wait_ready
 from pytest_modelrt.stacks.protocol import StackFailure
@@ -53,6 +55,7 @@ def _wait_for(maas: MaasPlatform, model: TestModel, good: Callable[[Object], boo
     return maas.cluster.wait_until(model.service, lambda obj: obj is not None and good(obj), _deadline(maas))
 
 
+@pytest.mark.usefixtures("repaired")
 @pytest.mark.parametrize("change", [_broken_image, _port_clash], ids=["broken-image", "port-clash"])
 def test_a_pod_that_does_not_start_shows_as_too_few_replicas(
     maas: MaasPlatform, deploy: Deploy, change: Callable[[Object], None]
@@ -89,6 +92,15 @@ def test_a_route_without_a_ready_pod_is_an_error_of_the_gateway_not_a_404(
     _allow(maas, model)
     _wait_for(maas, model, lambda obj: "WorkloadsReady" in conditions_of(obj))
     expect.status(gateway.get(f"/llm/{model.name}/v1/models", free.token), 503)
+
+
+def test_a_route_of_another_gateway_is_404(maas: MaasPlatform, gateway: Caller, free: Account) -> None:
+    copy = maas.copy("model-a", f"model-a-{uuid.uuid4().hex[:6]}")
+    route = pick(copy.objects, "HTTPRoute")
+    route["spec"]["parentRefs"][0]["name"] = "no-such-gateway"
+    (ref,) = ensure(maas.cluster, maas.owner, [route])
+    expect.status(gateway.get(f"/llm/{copy.name}/v1/models", free.token), 404)
+    maas.cluster.delete(ref)
 
 
 def _allow(maas: MaasPlatform, model: TestModel) -> None:

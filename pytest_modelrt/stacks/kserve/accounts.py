@@ -13,6 +13,8 @@ from pytest_modelrt.stacks.kserve import names
 
 TOKEN_SECONDS = 6 * 3600
 """Six minutes where a simulated cluster runs sixty times as fast."""
+MODELS = {"free": ("model-a",), "premium": ("model-a", "model-b"), "enterprise": ("model-a", "model-b")}
+"""What a tier may ask. The overlay says so for its namespaces; elsewhere new accounts are bound one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,11 @@ class Accounts:
 
     def fresh(self, tier: str) -> Account:
         """A new account of a tier: nothing was counted for it yet."""
-        return self._with_token(self.create(f"{tier}-{uuid.uuid4().hex[:10]}", self.namespace_of(tier)), tier)
+        ref = self.create(f"{tier}-{uuid.uuid4().hex[:10]}", self.namespace_of(tier))
+        if ref.namespace == names.API_NAMESPACE:
+            for model in MODELS[tier]:
+                self.bind(ref, model)
+        return self._with_token(ref, tier)
 
     def stranger(self) -> Account:
         """An account of no tier's namespace: known to the cluster, allowed nothing."""
@@ -71,6 +77,20 @@ class Accounts:
         self._made.append(ref)
         return ref
 
+    def bind(self, ref: Ref, model: str) -> Ref:
+        """Let an account ask a model, beside what its namespace may."""
+        obj: Object = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": f"{ref.name}-{model}", "namespace": names.MODELS_NAMESPACE},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": f"{model}-access"},
+            "subjects": [{"kind": "ServiceAccount", "name": ref.name, "namespace": ref.namespace}],
+        }
+        self._cluster.create(stamp(obj, self._owner))
+        binding = self._cluster.kinds.ref(obj)
+        self._made.append(binding)
+        return binding
+
     def token(self, ref: Ref, *, audiences: Sequence[str] = (names.AUDIENCE,), seconds: int = TOKEN_SECONDS) -> str:
         """A token for an account; the API refuses less than 600 seconds. Raises ApiError."""
         return self._cluster.service_account_token(str(ref.namespace), ref.name, audiences=audiences, seconds=seconds)
@@ -80,7 +100,7 @@ class Accounts:
         return Ref(names.SERVICE_ACCOUNT, name, namespace)
 
     def delete(self, ref: Ref) -> None:
-        """Remove an account of ours; its tokens are worth nothing from then on."""
+        """Remove an object of ours; an account's tokens are worth nothing from then on."""
         self._cluster.delete(ref)
 
     def delete_made(self) -> None:

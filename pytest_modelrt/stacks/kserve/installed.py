@@ -30,7 +30,7 @@ class Installed:
     kserve: str
     """Version tag of the LLMInferenceService controller's image; empty when it has none."""
     preset_container: str
-    """Name of the container in KServe's preset; ours must be the same one."""
+    """Name of the container in KServe's preset: ``main``, unless somebody replaced it for the whole cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,9 @@ def look(cluster: Cluster) -> Installed | Missing:
     if preset is None:
         return Missing(f"KServe's preset is not there: no {names.PRESET}", f"{INSTALL} kserve")
     container = _first_container(preset).get("name", "")
-    if container != names.CONTAINER:
-        text = f"{names.PRESET} has the container {container!r} instead of {names.CONTAINER!r} (somebody replaced it)"
+    wanted = _first_container(cluster.get(names.service("model-a")) or {}).get("name", names.CONTAINER)
+    if container != wanted:
+        text = f"{names.PRESET} has the container {container!r}, model-a has {wanted!r}: the pod would have both"
         return Missing(text, f"{INSTALL} kserve")
     stray = cluster.get(names.STRAY_BINDING)
     if stray is not None:

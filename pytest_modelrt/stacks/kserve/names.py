@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_modelrt.cluster.model import (
+    CONFIG_MAP,
     DEPLOYMENT,
     LLM_INFERENCE_SERVICE,
     SECRET,
@@ -45,6 +46,7 @@ REQUEST_LIMITS = Ref(RATE_LIMIT_POLICY, "gateway-rate-limits", "istio-system")
 TOKEN_LIMITS = Ref(TOKEN_LIMIT_POLICY, "gateway-token-rate-limits", "istio-system")
 POLICIES = (AUTH, API_AUTH, REQUEST_LIMITS, TOKEN_LIMITS)
 API = Ref(DEPLOYMENT, "maas-api", API_NAMESPACE)
+TIER_MAP = Ref(CONFIG_MAP, "tier-to-group-mapping", API_NAMESPACE)
 PRESET = Ref(LLM_CONFIG, "kserve-config-llm-template", "kserve")
 STRAY_BINDING = Ref(CLUSTER_ROLE_BINDING, "free-user-llm-access")
 """Left behind by the platform's own demo scripts: lets the free user into every model."""
