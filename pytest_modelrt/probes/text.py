@@ -42,7 +42,7 @@ def _chat(session: ProbeSession) -> str:
         session.facts["fallback"] = COMPLETIONS
         session.not_checked.append("chat (the tokenizer has no chat template)")
         if session.case.has_chat_template:
-            session.warnings.append(f"{note}, though the plan expects a template")
+            session.warnings.append(f"chat-template-missing: {note}, though the plan expects a template")
         return complete(session)
     text = read_message(session, answer)
     session.checked.append("chat answer is readable text")

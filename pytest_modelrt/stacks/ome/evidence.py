@@ -58,7 +58,7 @@ class Collector:
             runtime=self._get(names.runtime),
             service=self._get(names.service),
             events=tuple(self._events(in_service)),
-            pods=tuple(map(self._snapshot, service_pods)),
+            pods=tuple(self._snapshot(pod, died=failure.stage is Stage.PROBE) for pod in service_pods),
             deployments=tuple(self._try(lambda: cluster.list(DEPLOYMENT, namespace), [])) if in_service else (),
             replica_sets=tuple(self._try(lambda: cluster.list(REPLICA_SET, namespace), [])) if in_service else (),
             node_entries=entries.own,
@@ -81,14 +81,15 @@ class Collector:
         model = names.model
         return self._try(lambda: cluster.events(namespace="default", name=model.name, kind=model.resource.kind), [])
 
-    def _snapshot(self, pod: Object) -> PodSnapshot:
+    def _snapshot(self, pod: Object, *, died: bool) -> PodSnapshot:
+        """The pod with its logs; ``died``: it may have restarted a moment ago, before its status says so."""
         namespace, name = self.context.names.namespace.name, name_of(pod)
         current, previous = {}, {}
         for status in pods.container_statuses(pod):
             container = str(status.get("name"))
             if dig(status, "state", "waiting") is None or status.get("restartCount"):
                 current[container] = self._log(namespace, name, container)
-            if status.get("restartCount"):
+            if status.get("restartCount") or died:
                 previous[container] = self._log(namespace, name, container, previous=True)
         if name in self.crash_logs and not any(previous.values()):
             previous[ENGINE_CONTAINER] = self.crash_logs[name]
