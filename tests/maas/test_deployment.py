@@ -10,7 +10,7 @@ from pytest_modelrt.cluster.model import POD, Object, Ref
 from pytest_modelrt.stacks.kserve import names
 from pytest_modelrt.stacks.kserve.model import TestModel, ensure
 from pytest_modelrt.stacks.kserve.overlay import pick
-from pytest_modelrt.stacks.kserve.platform import MaasPlatform, unhappy_policies
+from pytest_modelrt.stacks.kserve.platform import MaasPlatform, to_create, unhappy_policies
 from pytest_modelrt.stacks.kserve.stack import READY_SECONDS
 from pytest_modelrt.stacks.kserve.waiting import conditions_of, is_true, wait_healthy, wait_ready
 from tests.maas.conftest import Deploy, Note
@@ -113,7 +113,7 @@ def test_every_policy_is_accepted_and_enforced(maas: MaasPlatform) -> None:
 
 def test_deploying_twice_changes_nothing(maas: MaasPlatform) -> None:
     before = _live(maas, names.service("model-a"))["metadata"]["resourceVersion"]
-    assert ensure(maas.cluster, maas.owner, maas.overlay.objects) == []
+    assert ensure(maas.cluster, maas.owner, to_create(maas.cluster, maas.owner, maas.overlay)) == []
     assert _live(maas, names.service("model-a"))["metadata"]["resourceVersion"] == before
 
 

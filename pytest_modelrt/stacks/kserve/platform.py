@@ -16,13 +16,13 @@ from pytest_modelrt.clock import Deadline
 from pytest_modelrt.cluster.cluster import Cluster
 from pytest_modelrt.cluster.leases import HeldLease, acquire
 from pytest_modelrt.cluster.model import POD, Object, Ownership, Ref, WaitTimeout
-from pytest_modelrt.cluster.ownership import run_of
+from pytest_modelrt.cluster.ownership import is_ours, run_of
 from pytest_modelrt.stacks.kserve import gateway, names
 from pytest_modelrt.stacks.kserve.accounts import Accounts
 from pytest_modelrt.stacks.kserve.calls import Caller
 from pytest_modelrt.stacks.kserve.installed import Installed, Missing, look
 from pytest_modelrt.stacks.kserve.model import TestModel, ensure
-from pytest_modelrt.stacks.kserve.overlay import Overlay, pick, renamed
+from pytest_modelrt.stacks.kserve.overlay import Overlay, in_order, pick, renamed
 from pytest_modelrt.stacks.kserve.waiting import conditions_of, explain, is_true, ready_pods, wait_healthy, wait_ready
 from pytest_modelrt.stacks.protocol import StackFailure
 
@@ -125,7 +125,7 @@ def open_platform(
     lease = _lease(cluster, owner, deadline)
     try:
         _refuse_strangers(cluster, owner, overlay)
-        created = ensure(cluster, owner, overlay.objects)
+        created = ensure(cluster, owner, to_create(cluster, owner, overlay))
         if created:
             tell(f"created {len(created)} of {len(overlay.objects)} objects")
         _await_all(cluster, overlay, deadline)
@@ -171,6 +171,19 @@ def _refuse_strangers(cluster: Cluster, owner: Ownership, overlay: Overlay) -> N
         if other not in (None, owner.run_id):
             hint = f"wait for it, or remove what it left: modelrt sweep --run-id {other}"
             raise NotDeployed(f"{ref} belongs to run {other}; {hint}")
+
+
+def to_create(cluster: Cluster, owner: Ownership, overlay: Overlay) -> tuple[Object, ...]:
+    """What may be missing: everything, or whole models where somebody else's platform stands, which stays as it is."""
+    theirs = cluster.get(names.THE_GATEWAY)
+    if theirs is None or is_ours(theirs, owner.run_id):
+        return overlay.objects
+    absent = [
+        objects
+        for objects in overlay.models.values()
+        if cluster.get(cluster.kinds.ref(pick(objects, "LLMInferenceService"))) is None
+    ]
+    return in_order([obj for objects in absent for obj in objects])
 
 
 def _await_all(cluster: Cluster, overlay: Overlay, deadline: Deadline) -> None:

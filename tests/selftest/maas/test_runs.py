@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from pytest_modelrt import launcher
+from tests.selftest.maas import as_written
 from tests.selftest.maas.conftest import CONFIG, ROOT, Run, tool_path
 
 SOME = (
@@ -132,3 +134,28 @@ def test_four_workers_share_one_platform_and_the_run_leaves_nothing(tmp_path: Pa
     assert found.verdicts["maas/model-a"]["outcome"] == "passed"
     assert found.verdicts["maas/model-a"]["facts"]["deployed"]["objects"] > 20
     assert left.stdout == ""
+
+
+def test_on_the_platforms_own_overlay_what_it_promises_holds_and_the_rest_is_expected_to_fail(
+    tmp_path: Path, kubectl_binary: str
+) -> None:
+    manifest = tmp_path / "as-written.yaml"
+    manifest.write_text(yaml.safe_dump_all(as_written.objects()))
+    select = f"{SOME} or exactly_its_requests_per_window or test_each_model_mounts or test_the_lookup_knows_the_tier"
+    with launcher.start(tmp_path / "sim", speed=30, config_dir=CONFIG, nodes=2) as process:
+        kubeconfig = process.wait_ready()
+        command = [kubectl_binary, "apply", "-f", str(manifest)]
+        subprocess.run(command, env={"KUBECONFIG": str(kubeconfig)}, capture_output=True, check=True)
+        found = _run(tmp_path / "reports", "-m", "maas", "-k", select, f"--modelrt-kubeconfig={kubeconfig}")
+    assert found.code == 0, found.text
+    outcomes = {name: test["outcome"] for name, test in found.findings.items()}
+    expected_to_fail = {name for name, outcome in outcomes.items() if outcome == "skipped"}
+    assert expected_to_fail == {
+        "test_a_tier_gets_exactly_its_requests_per_window[premium]",
+        "test_a_tier_gets_exactly_its_requests_per_window[enterprise]",
+        "test_the_lookup_knows_the_tier_of_an_account[premium]",
+        "test_the_lookup_knows_the_tier_of_an_account[enterprise]",
+        "test_each_model_mounts_a_claim_of_its_own[model-a]",
+        "test_each_model_mounts_a_claim_of_its_own[model-b]",
+    }
+    assert outcomes["test_a_tier_may_ask_its_models_and_no_other[free-model-b]"] == "passed"
