@@ -24,7 +24,7 @@ from pytest_modelrt.simulator.scenario.reader import read_scenario
 from pytest_modelrt.simulator.scenario.signals import NAME as SIGNALS
 from pytest_modelrt.simulator.scenario.tree import write_tree
 
-from .trials import CONFIG, REPOSITORY, Cluster, Trial
+from .trials import CONFIG, INTERRUPTED, REPOSITORY, Cluster, Trial
 
 LIMIT_SECONDS = 180.0
 NODES = 6
@@ -85,7 +85,7 @@ def _suite(cluster: Cluster, kubeconfig: Path, config: Path, folder: Path, worke
     process = subprocess.Popen(
         command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    if any(trial.expect.cause == "suite-interrupted" for trial in cluster.trials):
+    if any(trial.expect.cause == INTERRUPTED for trial in cluster.trials):
         _await_stage(process, folder, "model")
         process.send_signal(signal.SIGINT)
     try:

@@ -18,6 +18,8 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
 SPEED = 60.0
 """Cluster seconds per second, unless the scenario names another: no timer of the suite is then stretched much."""
+INTERRUPTED = "suite-interrupted"
+"""The cause for which somebody has to stop the run."""
 _SHAREABLE = frozenset({"description", "models", "expect"})
 
 
@@ -60,7 +62,8 @@ class _Packer:
     def add(self, trial: Trial, document: dict[str, Any]) -> bool:
         """Take the trial into the shared cluster; False when it needs one of its own."""
         named = all(rule.get("match") == "*" for rule in document.get("models") or [{}])
-        if not _SHAREABLE.issuperset(document) or not named or trial.expect.options or trial.expect.speed:
+        own = trial.expect.options or trial.expect.speed or trial.expect.cause == INTERRUPTED
+        if own or not named or not _SHAREABLE.issuperset(document):
             return False
         stand_in = next((case for case in self.cases.values() if self._fits(case, trial.case)), None)
         if stand_in is None:

@@ -41,11 +41,11 @@ def delete_model(context: Context, *, wait: bool = True) -> Ready:
 
 
 def leftovers(context: Context) -> list[Ref]:
-    """What of ours is still there and will not go by itself; the model counts only when nobody deletes it."""
+    """What of ours is still there and will not go by itself; model and namespace count only when nobody deletes them."""
     found = []
     for ref in context.names.all():
         obj = context.cluster.get(ref)
-        going = ref == context.names.model and dig(obj, "metadata", "deletionTimestamp")
+        going = ref in (context.names.model, context.names.namespace) and dig(obj, "metadata", "deletionTimestamp")
         if obj is not None and is_ours(obj, context.owner.run_id) and not going:
             found.append(ref)
     return found
