@@ -41,7 +41,7 @@ def delete_model(context: Context, *, wait: bool = True) -> Ready:
 
 
 def leftovers(context: Context) -> list[Ref]:
-    """What of ours is still there and will not go by itself; model and namespace count only when nobody deletes them."""
+    """What of ours is still there and will not go by itself; model and namespace may be going, then nobody need."""
     found = []
     for ref in context.names.all():
         obj = context.cluster.get(ref)
