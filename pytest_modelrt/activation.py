@@ -11,7 +11,7 @@ from pytest_modelrt.session.collection import Collection
 from pytest_modelrt.session.controller import Controller
 from pytest_modelrt.session.dispatch import Dispatch
 from pytest_modelrt.session.dry_run import DryRun, keep_to_one_process
-from pytest_modelrt.session.interrupt import Interrupts
+from pytest_modelrt.session.interrupt import ControllerInterrupts, Interrupts
 from pytest_modelrt.session.maas import MaasFindings
 from pytest_modelrt.session.outcomes import Outcomes
 from pytest_modelrt.session.run import RUN, is_worker, open_run
@@ -44,13 +44,14 @@ def activate(config: pytest.Config) -> None:
     register(DefaultStack(), "modelrt-default-stack")
     register(Outcomes(), "modelrt-outcomes")
     register(MaasFindings(), "modelrt-maas")
-    register(Interrupts(run), "modelrt-interrupts")
     if is_worker(config):
+        register(Interrupts(run), "modelrt-interrupts")
         register(WorkerHooks(), "modelrt-worker")
         return
     target = describe(run)
     controller = Controller(config, run, target)
     register(controller, "modelrt-controller")
+    register(ControllerInterrupts(run, controller.abandon), "modelrt-interrupts")
     dispatch = Dispatch(config, run, controller)
     register(dispatch, "modelrt-dispatch")
     register(Terminal(run, target, controller, dispatch), "modelrt-terminal")

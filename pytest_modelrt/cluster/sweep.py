@@ -141,16 +141,18 @@ def sweep(
     wanted: Wanted,
     *,
     patience: float = PATIENCE,
+    at_most: float | None = None,
     strip_finalizers: bool = False,
     tell: Tell = lambda _: None,
 ) -> Swept:
     """Delete what ``find`` finds, wait until it is gone and say what stays.
 
-    ``patience``: cluster seconds per group of objects. Raises ApiUnavailable, ApiError.
+    ``patience``: cluster seconds per group of objects; ``at_most``: for all together. Raises ApiUnavailable, ApiError.
     """
     swept = Swept()
     found = find(cluster, wanted, swept.unseen)
-    broom = _Broom(cluster, wanted, swept, patience, strip_finalizers, tell)
+    end = Deadline(cluster.clock, at_most) if at_most is not None else None
+    broom = _Broom(cluster, wanted, swept, patience, end, strip_finalizers, tell)
     services = [item for item in found if item.ref.resource.kind in _POD_LABELS]
     stuck = broom.remove(services)
     broom.wait_for_pods(services)
@@ -192,6 +194,7 @@ class _Broom:
     wanted: Wanted
     swept: Swept
     patience: float
+    end: Deadline | None
     strip_finalizers: bool
     tell: Tell
 
@@ -223,7 +226,7 @@ class _Broom:
 
     def wait_for_pods(self, services: Sequence[Found]) -> None:
         """Wait until the pods of deleted services hold no GPU any more; those that stay are leftovers."""
-        deadline = Deadline(self.cluster.clock, self.patience)
+        deadline = self._deadline()
         for item in services:
             label = f"{_POD_LABELS[item.ref.resource.kind]}={item.ref.name}"
             pods = self.cluster.list_metadata(POD, item.ref.namespace, labels=label)
@@ -235,8 +238,13 @@ class _Broom:
                 ref = Ref(POD, uids[uid], item.ref.namespace)
                 self.swept.leftovers.append(Leftover(ref, why_still_there(self.cluster.get(ref) or {})))
 
+    def _deadline(self) -> Deadline:
+        """For one group of objects."""
+        seconds = self.patience if self.end is None else min(self.patience, self.end.remaining)
+        return Deadline(self.cluster.clock, seconds)
+
     def _wait(self, items: Sequence[Found]) -> list[Found]:
-        deadline = Deadline(self.cluster.clock, self.patience)
+        deadline = self._deadline()
         left: set[str] = set()
         for resource in dict.fromkeys(item.ref.resource for item in items):
             uids = {item.uid for item in items if item.ref.resource == resource}

@@ -19,6 +19,7 @@ from pytest_modelrt.launcher import SimulatorError
 from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.worker import uses_cluster
+from pytest_modelrt.session.interrupt import STOP_SECONDS, say
 from pytest_modelrt.session.ledger import Ledger
 from pytest_modelrt.session.maas import REPORT_ATTRIBUTE as MAAS_ATTRIBUTE
 from pytest_modelrt.session.maas import MaasAccount
@@ -186,6 +187,11 @@ class Controller:
         if self._simulator is not None:
             self._simulator.stop()
 
+    def abandon(self) -> None:
+        """The process is about to end without cleaning up: at least no process and no key of ours stays."""
+        if self._simulator is not None:
+            self._simulator.stop()
+
     def _judge_the_rest(self, session: pytest.Session) -> None:
         """Cases that were started and never came back, and those that were never handed out."""
         known = read_run(self._run.directory).verdicts
@@ -209,10 +215,18 @@ class Controller:
 
         if self._simulator is not None and not self._simulator.started:
             return
+        stopped = self._run.interrupted.is_set()
         try:
-            self.swept = sweep(self.connected(), Wanted(run_id=self._run.run_id))
+            self.swept = sweep(
+                self.connected(),
+                Wanted(run_id=self._run.run_id),
+                at_most=STOP_SECONDS if stopped else None,
+                tell=say if stopped else lambda line: None,
+            )
         except ClusterError as error:
             self.sweep_trouble = str(error)
+        except KeyboardInterrupt:
+            self.sweep_trouble = "stopped while sweeping"
 
     def connected(self) -> Cluster:
         """The cluster of this run, as the controller uses it."""

@@ -209,6 +209,11 @@ class Dispatch:
         if self.makespan is not None:
             self.makespan.ended(verdict)
 
+    def pytest_keyboard_interrupt(self) -> None:
+        """Nothing more is downloaded ahead."""
+        if self._prefetch is not None:
+            self._prefetch.stop(0.0)
+
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         """Names and slots are given back after the sweep, or lapse."""

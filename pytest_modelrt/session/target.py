@@ -51,3 +51,13 @@ def on_simulator(run: Run) -> bool:
         return not run.target().in_cluster and resolve(run.target()).simulator is not None
     except ClusterError:
         return False
+
+
+def sweep_command(run: Run) -> str:
+    """What a person types to remove what this run left; empty for a cluster that ends with the run."""
+    if run.simulated:
+        return ""
+    target = run.target()
+    cluster = f" --kubeconfig {target.kubeconfig}" if target.kubeconfig is not None else ""
+    context = f" --context {target.context}" if target.context else ""
+    return f"modelrt sweep --run-id {run.run_id}{cluster}{context}"

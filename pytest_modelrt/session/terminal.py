@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_modelrt.cluster.model import LEASE
 from pytest_modelrt.reporting.terminal import change_lines, outcome_table
 from pytest_modelrt.session.run import Run
-from pytest_modelrt.session.target import Target
+from pytest_modelrt.session.target import Target, sweep_command
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -59,7 +59,7 @@ class Terminal:
         if controller.page_trouble:
             write(f"modelrt: pages are not up to date: {controller.page_trouble}")
         if controller.sweep_trouble:
-            write(f"modelrt: not swept: {controller.sweep_trouble}; run: modelrt sweep --run-id {self._run.run_id}")
+            write(f"modelrt: not swept: {controller.sweep_trouble}; {sweep_command(self._run)}")
         elif swept is not None and (left := [ref for ref in swept.deleted if ref.resource != LEASE]):
             write(f"modelrt: swept at the end: {', '.join(map(str, left))}")
         for leftover in swept.leftovers if swept is not None else ():
