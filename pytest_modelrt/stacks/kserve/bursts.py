@@ -25,7 +25,7 @@ from pytest_modelrt.stacks.kserve.platform import MaasPlatform
 
 BURSTS = 3
 """Bursts that must agree before a limit counts as absent."""
-TRIES = 8
+TRIES = 12
 """Bursts that may be too slow before it counts as impossible to measure here."""
 REFUSED = int(httpx.codes.TOO_MANY_REQUESTS)
 PASSED = int(httpx.codes.OK)
