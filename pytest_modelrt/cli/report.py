@@ -18,6 +18,13 @@ def register(subparsers: Any) -> None:
     """Add the subcommand."""
     parser = subparsers.add_parser("report", help="render the pages of a run again", description=__doc__)
     parser.add_argument("--run", metavar="ID", help="run to render, a unique beginning is enough (the latest)")
+    parser.add_argument(
+        "--merge",
+        nargs="+",
+        type=Path,
+        metavar="DIR",
+        help="first put these runs (shards; run or reports directories) together into a new one, and render that",
+    )
     parser.add_argument("--format", choices=FORMATS, default="md", help="md rewrites all pages, others print (md)")
     parser.add_argument("--reports", type=Path, metavar="DIR", help="reports directory (campaign.yaml's, else reports)")
     parser.add_argument("--config", type=Path, default=Path("config"), metavar="DIR", help="config tree (config)")
@@ -37,6 +44,10 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         plan, campaign = load_plan(arguments.config), load_campaign(arguments.config)
         reports = arguments.reports or Path(campaign.reports)
+        if arguments.merge:
+            from pytest_modelrt.journal.merge import merge_runs
+
+            arguments.run = merge_runs(arguments.merge, reports).name
         if arguments.format == "md":
             _pages(arguments, reports, plan, campaign)
         else:
