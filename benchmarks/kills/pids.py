@@ -1,0 +1,20 @@
+"""A pytest plugin (``-p benchmarks.kills.pids``): every process of a run writes down its id, to be killed by it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+FOLDER = "MODELRT_KILLS_PIDS"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    worker = getattr(session.config, "workerinput", {}).get("workerid", "controller")
+    (Path(os.environ[FOLDER]) / f"{worker}.pid").write_text(str(os.getpid()), encoding="ascii")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    worker = getattr(config, "workerinput", {}).get("workerid", "controller")
+    (Path(os.environ[FOLDER]) / f"{worker}.pid").unlink(missing_ok=True)
