@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pytest_modelrt.clock import rfc3339, utc_now
+from pytest_modelrt.clock import Deadline, rfc3339, utc_now
 from pytest_modelrt.cluster.cluster import Cluster
 from pytest_modelrt.cluster.model import Object, Ownership
 from pytest_modelrt.session.maas import finding_of
@@ -17,7 +17,7 @@ from pytest_modelrt.session.run import RUN
 from pytest_modelrt.stacks.kserve import names
 from pytest_modelrt.stacks.kserve.accounts import Account, Accounts
 from pytest_modelrt.stacks.kserve.calls import Caller
-from pytest_modelrt.stacks.kserve.model import TestModel
+from pytest_modelrt.stacks.kserve.model import ServedModel
 from pytest_modelrt.stacks.kserve.overlay import pick
 from pytest_modelrt.stacks.kserve.platform import MaasPlatform, NotDeployed, NotInstalled, open_platform
 
@@ -25,7 +25,7 @@ LIFETIME = timedelta(hours=2)
 GONE_SECONDS = 60.0
 EVERYBODY_FREE = "the tier map lists user names, which are no groups of a token: everybody is in the free tier"
 Note = Callable[..., None]
-Deploy = Callable[..., TestModel]
+Deploy = Callable[..., ServedModel]
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +57,13 @@ def accounts(maas: MaasPlatform) -> Accounts:
 
 
 @pytest.fixture(scope="session")
-def model_a(maas: MaasPlatform) -> TestModel:
+def model_a(maas: MaasPlatform) -> ServedModel:
     """The free model."""
     return maas.model("model-a")
 
 
 @pytest.fixture(scope="session")
-def direct(maas: MaasPlatform, model_a: TestModel) -> Caller:
+def direct(maas: MaasPlatform, model_a: ServedModel) -> Caller:
     """Requests straight to model-a, through a port-forward."""
     return maas.direct(model_a)
 
@@ -94,6 +94,12 @@ def repaired(maas: MaasPlatform) -> None:
         pytest.xfail(f"KServe's preset was replaced; its container is {maas.installed.preset_container}")
 
 
+def patience(maas: MaasPlatform) -> Deadline:
+    """How long a test waits for a model: generous, and never shorter than a busy machine needs in real time."""
+    speed = maas.cluster.clock.speed
+    return Deadline(maas.cluster.clock, 20.0 * speed if speed > 1 else 120.0)
+
+
 @pytest.fixture(autouse=True)
 def _deployment(request: pytest.FixtureRequest) -> None:
     """The process that deployed the platform says so with its findings."""
@@ -117,9 +123,9 @@ def note(request: pytest.FixtureRequest) -> Note:
 @pytest.fixture
 def deploy(maas: MaasPlatform) -> Iterator[Deploy]:
     """``deploy(change)``: a copy of model-a of the test's own, changed; removed afterwards, and seen to be gone."""
-    copies: list[TestModel] = []
+    copies: list[ServedModel] = []
 
-    def create(change: Callable[[Object], None] = lambda _: None, of: str = "model-a") -> TestModel:
+    def create(change: Callable[[Object], None] = lambda _: None, of: str = "model-a") -> ServedModel:
         copy = maas.copy(of, f"{of}-{uuid.uuid4().hex[:6]}")
         change(pick(copy.objects, "LLMInferenceService"))
         copies.append(copy)

@@ -13,7 +13,7 @@ from pytest_modelrt.session.run import RUN
 from pytest_modelrt.stacks.kserve import names
 from pytest_modelrt.stacks.kserve.accounts import Account
 from pytest_modelrt.stacks.kserve.calls import Caller
-from pytest_modelrt.stacks.kserve.model import TestModel
+from pytest_modelrt.stacks.kserve.model import ServedModel
 from pytest_modelrt.stacks.kserve.platform import MaasPlatform
 from pytest_modelrt.stacks.kserve.stack import KserveStack
 from pytest_modelrt.stacks.protocol import Stack, StackFailure, StackRequest
@@ -26,13 +26,13 @@ KINDS = (POD, SERVICE, SECRET, DEPLOYMENT, names.CLAIM, names.HTTP_ROUTE, names.
 
 
 @pytest.fixture
-def copy(maas: MaasPlatform) -> TestModel:
+def copy(maas: MaasPlatform) -> ServedModel:
     """A copy of model-a, not deployed yet."""
     return maas.copy("model-a", f"model-a-{uuid.uuid4().hex[:6]}")
 
 
 @pytest.fixture
-def stack(maas: MaasPlatform, copy: TestModel, pytestconfig: pytest.Config) -> Iterator[Stack]:
+def stack(maas: MaasPlatform, copy: ServedModel, pytestconfig: pytest.Config) -> Iterator[Stack]:
     """The stack of the copy."""
     run = pytestconfig.stash[RUN]
     case = run.plan.cases[0]  # the copy's objects are given; nothing of the case is used
@@ -44,7 +44,7 @@ def stack(maas: MaasPlatform, copy: TestModel, pytestconfig: pytest.Config) -> I
     stack.delete_service(wait=False)
 
 
-def _named_like(maas: MaasPlatform, copy: TestModel) -> list[str]:
+def _named_like(maas: MaasPlatform, copy: ServedModel) -> list[str]:
     return [
         f"{kind.kind} {obj['metadata']['name']}"
         for kind in KINDS
@@ -54,7 +54,7 @@ def _named_like(maas: MaasPlatform, copy: TestModel) -> list[str]:
 
 
 def test_a_deleted_model_leaves_nothing_and_its_neighbours_alone(
-    maas: MaasPlatform, gateway: Caller, premium: Account, stack: Stack, copy: TestModel, note: Note
+    maas: MaasPlatform, gateway: Caller, premium: Account, stack: Stack, copy: ServedModel, note: Note
 ) -> None:
     stack.preflight()
     ready = stack.apply_service()
@@ -81,7 +81,7 @@ def test_deleting_again_finds_nothing_and_is_no_error(stack: Stack) -> None:
 
 
 def test_names_that_are_taken_are_found_before_anything_is_touched(
-    maas: MaasPlatform, stack: Stack, copy: TestModel
+    maas: MaasPlatform, stack: Stack, copy: ServedModel
 ) -> None:
     copy.create()
     with pytest.raises(StackFailure, match="exists already") as failure:

@@ -11,13 +11,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from pytest_modelrt.clock import Deadline
 from pytest_modelrt.cluster.model import Object
 from pytest_modelrt.stacks.kserve.calls import Caller, Reply
 from pytest_modelrt.stacks.kserve.platform import MaasPlatform
 from pytest_modelrt.stacks.kserve.waiting import wait_healthy, wait_ready
 from tests.maas import expect
-from tests.maas.conftest import Deploy, Note
+from tests.maas.conftest import Deploy, Note, patience
 
 pytestmark = pytest.mark.maas
 
@@ -71,8 +70,7 @@ def test_requests_above_the_workers_wait_their_turn(maas: MaasPlatform, deploy: 
         words += ["--time-to-first-token", str(int(FIRST_TOKEN * 1000))]
 
     model = deploy(slow)
-    speed = maas.cluster.clock.speed
-    deadline = Deadline(maas.cluster.clock, 20.0 * speed if speed > 1 else 120.0)
+    deadline = patience(maas)
     wait_ready(maas.cluster, model.service, deadline)
     wait_healthy(maas.cluster, model.service, deadline)
     caller = maas.direct(model)

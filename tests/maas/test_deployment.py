@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from pytest_modelrt.cluster.model import POD, Object, Ref
 from pytest_modelrt.stacks.kserve import names
-from pytest_modelrt.stacks.kserve.model import TestModel, ensure
+from pytest_modelrt.stacks.kserve.model import ServedModel, ensure
 from pytest_modelrt.stacks.kserve.overlay import pick
 from pytest_modelrt.stacks.kserve.platform import MaasPlatform, to_create, unhappy_policies
 from pytest_modelrt.stacks.kserve.stack import READY_SECONDS
 from pytest_modelrt.stacks.kserve.waiting import conditions_of, is_true, wait_healthy, wait_ready
-from tests.maas.conftest import Deploy, Note
+from tests.maas.conftest import Deploy, Note, patience
 
 pytestmark = pytest.mark.maas
 
@@ -27,6 +25,9 @@ HEALTHY = {
     "WorkloadsReady",
 }
 
+OWN_REAL_SECONDS = 5.0
+"""What this process and the API server may take of a minute that passes in a second on a simulated cluster."""
+
 
 def _live(maas: MaasPlatform, ref: Ref) -> Object:
     obj = maas.cluster.get(ref)
@@ -38,8 +39,7 @@ def _live(maas: MaasPlatform, ref: Ref) -> Object:
 def test_a_ready_service_has_exactly_its_seven_conditions(maas: MaasPlatform, model: str) -> None:
     service = _live(maas, names.service(model))
     conditions = conditions_of(service)
-    missing = HEALTHY - {"InferencePoolReady"} - set(conditions)
-    assert not missing
+    assert set(conditions) == HEALTHY
     assert {kind for kind, condition in conditions.items() if condition["status"] != "True"} == set()
     assert list(conditions) == sorted(conditions)
     assert service["status"]["observedGeneration"] == service["metadata"]["generation"]
@@ -64,7 +64,7 @@ def test_the_pod_asks_for_what_the_document_promises(maas: MaasPlatform) -> None
 
 
 @pytest.mark.usefixtures("repaired")
-def test_one_container_with_probes_serves_the_model(model_a: TestModel) -> None:
+def test_one_container_with_probes_serves_the_model(model_a: ServedModel) -> None:
     (pod,) = [pod for pod in model_a.pods() if not pod["metadata"].get("deletionTimestamp")]
     (container,) = pod["spec"]["containers"]
     assert container["name"] == names.CONTAINER
@@ -73,7 +73,7 @@ def test_one_container_with_probes_serves_the_model(model_a: TestModel) -> None:
     assert is_true(pod, "Ready")
 
 
-def test_the_documents_pod_label_finds_nothing(maas: MaasPlatform, model_a: TestModel) -> None:
+def test_the_documents_pod_label_finds_nothing(maas: MaasPlatform, model_a: ServedModel) -> None:
     assert maas.cluster.list(POD, model_a.namespace, labels="serving.kserve.io/inferenceservice=model-a") == []
     assert len(model_a.pods()) == 1
 
@@ -119,24 +119,13 @@ def test_deploying_twice_changes_nothing(maas: MaasPlatform) -> None:
 
 def test_a_new_model_is_ready_and_healthy_within_a_minute(maas: MaasPlatform, deploy: Deploy, note: Note) -> None:
     clock = maas.cluster.clock
-    patience = _deadline(maas)
+    deadline = patience(maas)
     began = clock.monotonic()
     model = deploy()
-    wait_ready(maas.cluster, model.service, patience)
+    wait_ready(maas.cluster, model.service, deadline)
     ready = clock.monotonic() - began
-    wait_healthy(maas.cluster, model.service, patience)
+    wait_healthy(maas.cluster, model.service, deadline)
     healthy = clock.monotonic() - began
     note(startup={"ready": round(ready, 1), "healthy": round(healthy, 1)})
     own_time = OWN_REAL_SECONDS * (clock.speed if clock.speed > 1 else 0)
     assert healthy <= READY_SECONDS + own_time
-
-
-OWN_REAL_SECONDS = 5.0
-"""What this process and the API server may take of a minute that passes in a second on a simulated cluster."""
-
-
-def _deadline(maas: MaasPlatform) -> Any:
-    from pytest_modelrt.clock import Deadline
-
-    speed = maas.cluster.clock.speed
-    return Deadline(maas.cluster.clock, READY_SECONDS + (20.0 * speed if speed > 1 else 60.0))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_modelrt.clock import Deadline
 from pytest_modelrt.cluster.model import Object
 from pytest_modelrt.stacks.kserve.platform import MaasPlatform
 from pytest_modelrt.stacks.kserve.waiting import wait_healthy, wait_ready
 from tests.maas import expect
-from tests.maas.conftest import Deploy
+from tests.maas.conftest import Deploy, patience
 
 pytestmark = pytest.mark.maas
 
@@ -21,8 +20,7 @@ def _echo(service: Object) -> None:
 
 def test_echo_mode_says_what_it_was_told(maas: MaasPlatform, deploy: Deploy) -> None:
     model = deploy(_echo)
-    speed = maas.cluster.clock.speed
-    deadline = Deadline(maas.cluster.clock, 20.0 * speed if speed > 1 else 120.0)
+    deadline = patience(maas)
     wait_ready(maas.cluster, model.service, deadline)
     wait_healthy(maas.cluster, model.service, deadline)
     direct = maas.direct(model)

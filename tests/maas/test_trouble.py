@@ -7,19 +7,18 @@ from collections.abc import Callable
 
 import pytest
 
-from pytest_modelrt.clock import Deadline
 from pytest_modelrt.cluster.model import POD, Object, Selection
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.kserve import names
 from pytest_modelrt.stacks.kserve.accounts import Account
 from pytest_modelrt.stacks.kserve.calls import Caller
-from pytest_modelrt.stacks.kserve.model import TestModel, ensure
+from pytest_modelrt.stacks.kserve.model import ServedModel, ensure
 from pytest_modelrt.stacks.kserve.overlay import pick
 from pytest_modelrt.stacks.kserve.platform import MaasPlatform
 from pytest_modelrt.stacks.kserve.waiting import conditions_of, hopeless, wait_ready
 from pytest_modelrt.stacks.protocol import StackFailure
 from tests.maas import expect
-from tests.maas.conftest import Deploy
+from tests.maas.conftest import Deploy, patience
 
 pytestmark = pytest.mark.maas
 
@@ -46,13 +45,8 @@ def _no_preset(service: Object) -> None:
     service["spec"]["baseRefs"] = [{"name": "no-such-preset"}]
 
 
-def _deadline(maas: MaasPlatform) -> Deadline:
-    speed = maas.cluster.clock.speed
-    return Deadline(maas.cluster.clock, 20.0 * speed if speed > 1 else 120.0)
-
-
-def _wait_for(maas: MaasPlatform, model: TestModel, good: Callable[[Object], bool]) -> Object:
-    return maas.cluster.wait_until(model.service, lambda obj: obj is not None and good(obj), _deadline(maas))
+def _wait_for(maas: MaasPlatform, model: ServedModel, good: Callable[[Object], bool]) -> Object:
+    return maas.cluster.wait_until(model.service, lambda obj: obj is not None and good(obj), patience(maas))
 
 
 @pytest.mark.usefixtures("repaired")
@@ -72,14 +66,14 @@ def test_a_pod_that_does_not_start_shows_as_too_few_replicas(
 def test_a_uri_of_an_unknown_scheme_ends_the_wait_at_once(maas: MaasPlatform, deploy: Deploy) -> None:
     model = deploy(_unknown_scheme)
     with pytest.raises(StackFailure, match="ReconcileMultiNodeWorkloadError") as failure:
-        wait_ready(maas.cluster, model.service, _deadline(maas))
+        wait_ready(maas.cluster, model.service, patience(maas))
     assert (failure.value.stage, failure.value.reason) == (Stage.SERVICE, "terminal-state")
 
 
 def test_a_missing_preset_leaves_ready_unknown_and_ends_the_wait(maas: MaasPlatform, deploy: Deploy) -> None:
     model = deploy(_no_preset)
     with pytest.raises(StackFailure, match="CombineBaseError"):
-        wait_ready(maas.cluster, model.service, _deadline(maas))
+        wait_ready(maas.cluster, model.service, patience(maas))
     conditions = conditions_of(_wait_for(maas, model, lambda obj: hopeless(obj) is not None))
     assert conditions["PresetsCombined"]["status"] == "False"
     assert conditions["Ready"]["status"] == "Unknown"
@@ -103,21 +97,21 @@ def test_a_route_of_another_gateway_is_404(maas: MaasPlatform, gateway: Caller, 
     maas.cluster.delete(ref)
 
 
-def _allow(maas: MaasPlatform, model: TestModel) -> None:
+def _allow(maas: MaasPlatform, model: ServedModel) -> None:
     """The copy brings its own role; nothing else is needed. Waits until the gateway knows the route."""
     route = next(ref for ref in model.everything() if ref.resource == names.HTTP_ROUTE)
-    maas.cluster.wait_until(route, lambda obj: bool(obj and (obj.get("status") or {}).get("parents")), _deadline(maas))
+    maas.cluster.wait_until(route, lambda obj: bool(obj and (obj.get("status") or {}).get("parents")), patience(maas))
 
 
 def test_the_kubelet_says_why_the_image_is_not_there(maas: MaasPlatform, deploy: Deploy) -> None:
     model = deploy(_broken_image)
     with maas.cluster.changes([_pods_of(model)]) as changes:
-        for change in changes.until(maas.cluster.fair(_deadline(maas))):
+        for change in changes.until(maas.cluster.fair(patience(maas))):
             statuses = (change[1].object.get("status") or {}).get("containerStatuses") or [] if change else []
             if any("Pull" in str((entry["state"].get("waiting") or {}).get("reason")) for entry in statuses):
                 return
     pytest.fail("no container waits for its image")
 
 
-def _pods_of(model: TestModel) -> Selection:
+def _pods_of(model: ServedModel) -> Selection:
     return Selection(POD, model.namespace, labels=names.pod_labels(model.name))

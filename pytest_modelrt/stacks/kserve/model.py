@@ -12,10 +12,8 @@ from pytest_modelrt.stacks.kserve import names
 from pytest_modelrt.stacks.kserve.overlay import in_order, pick
 
 
-class TestModel:
+class ServedModel:
     """``model-a``, ``model-b`` or a copy of one."""
-
-    __test__ = False
 
     def __init__(self, cluster: Cluster, owner: Ownership, objects: Sequence[Object]) -> None:
         self.objects = in_order(list(objects))

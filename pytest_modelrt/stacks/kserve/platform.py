@@ -21,7 +21,7 @@ from pytest_modelrt.stacks.kserve import gateway, names
 from pytest_modelrt.stacks.kserve.accounts import Accounts
 from pytest_modelrt.stacks.kserve.calls import Caller
 from pytest_modelrt.stacks.kserve.installed import Installed, Missing, look
-from pytest_modelrt.stacks.kserve.model import TestModel, ensure
+from pytest_modelrt.stacks.kserve.model import ServedModel, ensure
 from pytest_modelrt.stacks.kserve.overlay import Overlay, in_order, pick, renamed
 from pytest_modelrt.stacks.kserve.waiting import conditions_of, explain, is_true, ready_pods, wait_healthy, wait_ready
 from pytest_modelrt.stacks.protocol import StackFailure
@@ -68,15 +68,15 @@ class MaasPlatform:
         data = (self.cluster.get(names.TIER_MAP) or {}).get("data") or {}
         return "system:serviceaccount:" in str(data.get("tiers", ""))
 
-    def model(self, name: str) -> TestModel:
+    def model(self, name: str) -> ServedModel:
         """One of the overlay's models."""
-        return TestModel(self.cluster, self.owner, self.overlay.models[name])
+        return ServedModel(self.cluster, self.owner, self.overlay.models[name])
 
-    def copy(self, of: str, name: str) -> TestModel:
+    def copy(self, of: str, name: str) -> ServedModel:
         """A copy under another name, not created yet."""
-        return TestModel(self.cluster, self.owner, renamed(self.overlay.models[of], of, name))
+        return ServedModel(self.cluster, self.owner, renamed(self.overlay.models[of], of, name))
 
-    def direct(self, model: TestModel) -> Caller:
+    def direct(self, model: ServedModel) -> Caller:
         """Straight to a pod of the model, through a port-forward. Raises NotDeployed when none is ready."""
         pods = ready_pods(self.cluster, model.service)
         if not pods:

@@ -11,7 +11,7 @@ from pytest_modelrt.diagnosis.model import Evidence, PodSnapshot
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.kserve import names
 from pytest_modelrt.stacks.kserve.installed import Missing, look
-from pytest_modelrt.stacks.kserve.model import TestModel
+from pytest_modelrt.stacks.kserve.model import ServedModel
 from pytest_modelrt.stacks.kserve.overlay import Overlay, OverlayError
 from pytest_modelrt.stacks.kserve.waiting import ready_pods, wait_healthy, wait_ready
 from pytest_modelrt.stacks.protocol import Endpoint, Ready, StackFailure, StackRequest
@@ -26,7 +26,7 @@ _LOG_LINES = 200
 class KserveStack:
     """One case attempt on KServe; the case's resource name is that of a model in ``<config>/kind/test-models``."""
 
-    def __init__(self, request: StackRequest, model: TestModel | None = None) -> None:
+    def __init__(self, request: StackRequest, model: ServedModel | None = None) -> None:
         """``model``: a model that is no file of the overlay, for example a copy under another name."""
         self._request = request
         self._cluster = request.cluster
@@ -34,7 +34,7 @@ class KserveStack:
         self._live: Object = {}
 
     @property
-    def model(self) -> TestModel:
+    def model(self) -> ServedModel:
         """The model's objects; raises StackFailure when the overlay has no such model."""
         if self._model is None:
             name = self._request.case.resource_name
@@ -44,7 +44,7 @@ class KserveStack:
                 raise StackFailure(Stage.PREFLIGHT, "rejected", f"no {name} in kind/test-models") from None
             except OverlayError as error:
                 raise StackFailure(Stage.PREFLIGHT, "rejected", str(error)) from None
-            self._model = TestModel(self._cluster, self._request.owner, objects)
+            self._model = ServedModel(self._cluster, self._request.owner, objects)
         return self._model
 
     def preflight(self) -> Ready:

@@ -72,14 +72,15 @@ def explain(obj: Object | None) -> str:
     """The conditions that are not True, in one line."""
     if obj is None:
         return "it is not there"
+    conditions = conditions_of(obj)
     unhappy = [
         f"{kind}={condition.get('status')} {condition.get('reason', '')} {condition.get('message', '')}".strip()
-        for kind, condition in conditions_of(obj).items()
+        for kind, condition in conditions.items()
         if condition.get("status") != "True"
     ]
-    return (
-        "; ".join(unhappy) or "no condition is set" if not conditions_of(obj) or unhappy else "all conditions are True"
-    )
+    if not conditions:
+        return "no condition is set"
+    return "; ".join(unhappy) or "all conditions are True"
 
 
 def wait_ready(cluster: Cluster, ref: Ref, deadline: Deadline) -> Object:
