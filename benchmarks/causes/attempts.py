@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,14 +21,13 @@ from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.model import Verdict
 from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.trace import CaseTrace
+from pytest_modelrt.simulator.nodes.ledger import FILE as LEDGER
 from pytest_modelrt.simulator.scenario.reader import read_scenario
 from pytest_modelrt.simulator.scenario.signals import NAME as SIGNALS
 from pytest_modelrt.simulator.scenario.tree import write_tree
 
 from .trials import CONFIG, INTERRUPTED, REPOSITORY, Cluster, Trial
 
-LIMIT_SECONDS = 180.0
-NODES = 6
 _LOOK_EVERY = 0.2
 
 
@@ -61,7 +61,7 @@ def attempt(cluster: Cluster, workers: int) -> list[Attempt]:
             config = folder / "config"
             write_tree(CONFIG, config, read_scenario(cluster.edits).files)
         with launcher.start(
-            folder / "sim", speed=cluster.speed, config_dir=CONFIG, scenario=str(scenario), nodes=NODES
+            folder / "sim", speed=cluster.speed, config_dir=CONFIG, scenario=str(scenario), nodes=cluster.nodes
         ) as simulator:
             try:
                 kubeconfig = simulator.wait_ready()
@@ -69,6 +69,9 @@ def attempt(cluster: Cluster, workers: int) -> list[Attempt]:
                 return [Attempt(trial, None, None, str(error)) for trial in cluster.trials]
             output = _suite(cluster, kubeconfig, config, folder, workers)
         signals = list(_signals(folder / "sim" / SIGNALS))
+        if cluster.keep is not None:
+            shutil.copytree(folder / "reports", cluster.keep / "reports")
+            shutil.copy(folder / "sim" / LEDGER, cluster.keep)
         runs = sorted((folder / "reports" / "runs").glob("*"))
         traces = read_run(runs[0]).latest if runs else {}
         return [_judged(cluster, trial, traces.get(trial.case.id), signals, output) for trial in cluster.trials]
@@ -89,10 +92,10 @@ def _suite(cluster: Cluster, kubeconfig: Path, config: Path, folder: Path, worke
         _await_stage(process, folder, "model")
         process.send_signal(signal.SIGINT)
     try:
-        return process.communicate(timeout=LIMIT_SECONDS)[0]
+        return process.communicate(timeout=cluster.limit)[0]
     except subprocess.TimeoutExpired:
         process.kill()
-        return f"not finished after {LIMIT_SECONDS:g} s\n{process.communicate()[0]}"
+        return f"not finished after {cluster.limit:g} s\n{process.communicate()[0]}"
 
 
 def _await_stage(process: subprocess.Popen[str], folder: Path, stage: str) -> None:

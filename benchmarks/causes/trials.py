@@ -43,6 +43,11 @@ class Cluster:
     options: tuple[str, ...] = ()
     edits: Path | None = None
     """Scenario whose edits of the config tree are needed."""
+    nodes: int = 6
+    limit: float = 180.0
+    """Real seconds it may take."""
+    keep: Path | None = None
+    """Where the simulator's ledger and the run's directory are copied to."""
 
     @property
     def name(self) -> str:

@@ -221,13 +221,17 @@ class Scenario:
         model = durations.STARTUP_MODELS[self.file.startups]
         parameters = self.hub.repo(hub_id).parameters
         seconds = durations.startup_seconds(model, self.seed, hub_id, parameters)
+        if rule.seconds is not None:
+            seconds = rule.seconds
+        if start > 1 and rule.again_seconds is not None:
+            seconds = rule.again_seconds
         crash = rule.crash
         if crash and crash.times is not None and start > crash.times:
             crash = None
         if crash and crash.nodes and not _any_match(crash.nodes, node):
             crash = None
         return StartupScript(
-            seconds=seconds if rule.seconds is None else rule.seconds,
+            seconds=seconds,
             crash=crash,
             hang=rule.hang,
             log=rule.log,

@@ -111,6 +111,8 @@ class StartupRule:
     SHORTHAND: ClassVar[Mapping[str, Mapping[str, Any]]] = {"hang": {"hang": "warmup"}}
 
     seconds: float | None = None
+    again_seconds: float | None = None
+    """From the second start on, when the files lie in the page cache; None: as long as the first."""
     crash: Crash | None = None
     hang: str | None = None
     """Milestone at which the start stops for ever; health answers 503."""
