@@ -10,6 +10,9 @@ from pytest_modelrt.journal.model import Outcome, Verdict
 from pytest_modelrt.journal.trace import RunView
 from pytest_modelrt.plan.model import Case
 
+MOST_CHARS = 32_000
+"""Of one failure: consumers refuse or cut large reports."""
+MOST_PROPERTY = 1000
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _SILENT = (Outcome.SKIPPED, Outcome.NOT_RUN, Outcome.CARRIED_OVER)
 
@@ -71,7 +74,11 @@ def clean(text: object) -> str:
 
 def _testcase(suite: ElementTree.Element, verdict: Verdict, case: Case | None) -> None:
     vendor, _, name = verdict.case.rpartition("/")
-    attributes = {"classname": clean(vendor or "modelrt"), "name": clean(name), "time": f"{real_seconds(verdict):.3f}"}
+    attributes = {
+        "classname": clean(f"modelrt.{vendor.replace('.', '_')}" if vendor else "modelrt"),
+        "name": clean(name),
+        "time": f"{real_seconds(verdict):.3f}",
+    }
     test = ElementTree.SubElement(suite, "testcase", attributes)
     _properties(test, properties(verdict, case))
     message = clean(f"{verdict.cause or verdict.outcome}: {' '.join(verdict.summary.split())}"[:1000])
@@ -81,13 +88,16 @@ def _testcase(suite: ElementTree.Element, verdict: Verdict, case: Case | None) -
         kind = "failure" if verdict.outcome is Outcome.FAILED else "error"
         element = ElementTree.SubElement(test, kind, type=clean(verdict.cause or "unknown"), message=message)
         lines = [message, *(f"| {line.source}: {line.text}" for line in verdict.evidence)]
-        element.text = clean("\n".join([*lines, f"hint: {verdict.hint}"] if verdict.hint else lines))
+        text = clean("\n".join([*lines, f"hint: {verdict.hint}"] if verdict.hint else lines))
+        element.text = (
+            text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 40]}\n... shortened, see the run directory"
+        )
 
 
 def _properties(parent: ElementTree.Element, values: dict[str, object]) -> None:
     holder = ElementTree.SubElement(parent, "properties")
     for name, value in values.items():
-        ElementTree.SubElement(holder, "property", name=name, value=clean(value))
+        ElementTree.SubElement(holder, "property", name=name, value=clean(value)[:MOST_PROPERTY])
 
 
 def _moment(text: str) -> datetime:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_modelrt.cluster.model import LEASE
 from pytest_modelrt.reporting.terminal import change_lines, outcome_table
+from pytest_modelrt.session.ci import tell_github
 from pytest_modelrt.session.run import Run
 from pytest_modelrt.session.target import Target, sweep_command
 
@@ -64,3 +65,8 @@ class Terminal:
             write(f"modelrt: swept at the end: {', '.join(map(str, left))}")
         for leftover in swept.leftovers if swept is not None else ():
             write(f"modelrt: LEFT BEHIND: {leftover.ref}: {leftover.why}; look: {leftover.command}", red=True)
+        try:
+            verdicts = list(controller.ledger.verdicts.values())
+            tell_github(self._run, controller.info, verdicts, controller.trends, write)
+        except OSError as error:
+            write(f"modelrt: no step summary: {error}")
