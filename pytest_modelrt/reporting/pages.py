@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.adopt import adopt, as_result, tells
-from pytest_modelrt.journal.files import atomic_write, write_if_changed
+from pytest_modelrt.journal.files import JournalError, atomic_write, write_if_changed
 from pytest_modelrt.journal.history import Trend, Trends, news_of
 from pytest_modelrt.journal.model import RunInfo
 from pytest_modelrt.journal.reader import JournalReader
@@ -21,10 +23,9 @@ from pytest_modelrt.reporting.models import Model, models_of
 
 HTML = "index.html"
 OTHER_RUNS = 20
-MANY = 1000
-"""Attempts from which on pages are not rendered after every single case."""
 DUTY = 20.0
-"""Then they wait this many times as long as rendering takes."""
+"""Pages that were just rendered wait this many times as long as that took: they never cost more than a twentieth of
+the time, and a campaign whose cases end minutes apart is rendered after every one."""
 SUMMARY = "test-results-summary.md"
 FAILED = "failed-models.md"
 
@@ -174,39 +175,76 @@ class RunPages:
         self._others = _other_runs(reports, run_dir)
         self._clock = ScaledClock()
         self._not_before = 0.0
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
         self._waiting: set[str] | None = None
         """Vendors whose pages wait to be rendered; None: any."""
 
     def update(self) -> list[Path]:
         """Take what is new from the journals into store and pages; returns the files that changed.
 
-        The store is always up to date afterwards. With thousands of cases the pages wait until they cost no more
-        than a twentieth of the time, but never beyond the end of the run.
+        The store is always up to date afterwards. Pages that were rendered a moment ago follow a moment later, from a
+        thread; at the end of the run they are rendered at once.
 
         Raises:
             JournalError: journal, store or lock are in trouble.
             OSError: the disk does not take it.
         """
+        with self._lock:
+            info = self._take()
+            if info is None:
+                return []
+            wait = self._not_before - self._clock.monotonic()
+            if wait > 0 and not self.reader.view.complete:
+                self._render_later(wait)
+                return []
+            return self._render(info)
+
+    def flush(self) -> list[Path]:
+        """Render now whatever waits; returns the files that changed."""
+        with self._lock:
+            info = self._take()
+            return self._render(info) if info is not None else []
+
+    def _take(self) -> RunInfo | None:
+        """Bring the store up to date."""
         judged = self.reader.refresh()
         info = self.reader.view.info
         if info is None:
-            return []
+            return None
         for trace in filter(tells, judged):
             self.store.add(as_result(trace, info, self._cases))
             if self._waiting is not None:
                 self._waiting.add(trace.case.rpartition("/")[0])
+        return info
+
+    def _render(self, info: RunInfo) -> list[Path]:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         started = self._clock.monotonic()
-        if started < self._not_before and not self.reader.view.complete:
-            return []
         changed = write_pages(
             self._reports, self._plan, self._campaign, self.store, info, changed=self._waiting, places=self._places
         )
         self._waiting = set()
         changed += self._write_html(info.run_id)
-        cost = self._clock.monotonic() - started
-        if len(self.reader.view.traces) > MANY:
-            self._not_before = self._clock.monotonic() + DUTY * cost
+        ended = self._clock.monotonic()
+        self._not_before = ended + DUTY * (ended - started)
         return changed
+
+    def _render_later(self, seconds: float) -> None:
+        if self._timer is None:
+            self._timer = threading.Timer(seconds, self._render_in_time)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _render_in_time(self) -> None:
+        """Trouble is left to the next ``update``, which meets it again and can say so."""
+        with self._lock, suppress(JournalError, OSError):
+            self._timer = None
+            info = self.reader.view.info
+            if info is not None:
+                self._render(info)
 
     def trends(self) -> dict[str, Trend]:
         """How the run's cases compare with earlier runs, those that were judged in this one."""

@@ -81,6 +81,7 @@ def test_rendering_after_every_case_gives_the_same_bytes_as_once_at_the_end(
         (twin.directory / name).write_bytes(b"".join(lines[name][: place + 1]))
         pages.update()
         read(step / SUMMARY).assert_adds_up()
+    pages.flush()
     assert markdown(step) == markdown(whole)
 
 
@@ -155,7 +156,7 @@ def _campaign_of(reports: str, name: str, first: int) -> None:
     run.write(6)
     pages.update()
     run.write()
-    pages.update()
+    pages.flush()
 
 
 def test_two_controllers_at_once_lose_nothing(tmp_path: Path) -> None:
