@@ -197,13 +197,15 @@ class Leases:
         try:
             cluster = self._connect()
             threading.Thread(target=self._follow, args=(cluster,), name="modelrt-lease-watch", daemon=True).start()
+            ticked = self._clock.monotonic()
             while not self._ended.is_set():
                 with contextlib.suppress(Empty):
                     message = self._inbox.get(timeout=TICK)
                     if message is not None:
                         message(cluster)
-                    continue
-                self._tick(cluster)
+                if self._clock.monotonic() - ticked >= TICK:
+                    ticked = self._clock.monotonic()
+                    self._tick(cluster)
             for grant in list(self._grants.values()):
                 for lease in grant:
                     lease.release()
