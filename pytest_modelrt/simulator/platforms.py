@@ -22,6 +22,8 @@ from pytest_modelrt.simulator.gateway.kuadrant import Operator, Services
 from pytest_modelrt.simulator.gateway.maas_api import maas_api
 from pytest_modelrt.simulator.gateway.mesh import Mesh
 from pytest_modelrt.simulator.gateway.ports import HostPort
+from pytest_modelrt.simulator.nodes.engines.storage_initializer import IMAGE as INITIALIZER_IMAGE
+from pytest_modelrt.simulator.nodes.engines.storage_initializer import storage_initializer
 from pytest_modelrt.simulator.nodes.engines.vllm import IMAGE as VLLM_IMAGE
 from pytest_modelrt.simulator.nodes.engines.vllm import vllm
 from pytest_modelrt.simulator.nodes.programs import Program
@@ -91,6 +93,7 @@ class KServe:
             kserve.LIMITADOR_IMAGE: services.limitador,
             kserve.MAAS_API_IMAGE: maas_api,
             VLLM_IMAGE: vllm,
+            INITIALIZER_IMAGE: storage_initializer,
         }
         self.preloaded = kserve.PRELOADED
 

@@ -31,11 +31,19 @@ class Container:
     """Walks one container through its states; ``changed`` is called after every step."""
 
     def __init__(
-        self, around: Surroundings, pod: Object, spec: Object, address: str, changed: Callable[[], None]
+        self,
+        around: Surroundings,
+        pod: Object,
+        spec: Object,
+        address: str,
+        changed: Callable[[], None],
+        *,
+        init: bool = False,
     ) -> None:
         self.spec = spec
         self.name: str = spec["name"]
-        self.state: Object = {"waiting": {"reason": "ContainerCreating"}}
+        waits_for_init = bool(pod["spec"].get("initContainers")) and not init
+        self.state: Object = {"waiting": {"reason": "PodInitializing" if waits_for_init else "ContainerCreating"}}
         self.last_state: Object = {}
         self.restarts = 0
         self._runs = 0
@@ -45,6 +53,7 @@ class Container:
         self.previous: ContainerLog | None = None
         self.finished = False
         """Ended for good, by the pod's restart policy."""
+        self._init = init
         self._around = around
         self._pod = pod
         self._address = address
@@ -197,6 +206,8 @@ class Container:
 
     def _restarts_after(self, code: int) -> bool:
         policy = self._pod["spec"].get("restartPolicy") or "Always"
+        if self._init:
+            return policy != "Never" and code != 0
         return policy == "Always" or (policy == "OnFailure" and code != 0)
 
     async def _wait_to_restart(self, ran: float) -> None:

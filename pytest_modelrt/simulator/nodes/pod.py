@@ -41,7 +41,9 @@ class PodWorker:
         self._reachable.set()
         known = {**pod, "status": {**(pod.get("status") or {}), "podIP": self.address, "hostIP": host_address}}
         specs = pod["spec"].get("initContainers") or []
-        self.init_containers = [Container(around, known, spec, self.address, self._dirty.set) for spec in specs]
+        self.init_containers = [
+            Container(around, known, spec, self.address, self._dirty.set, init=True) for spec in specs
+        ]
         self.containers = [
             Container(around, known, spec, self.address, self._dirty.set) for spec in pod["spec"]["containers"]
         ]
