@@ -1,4 +1,4 @@
-"""``python -m benchmarks.causes.campaign``: the recorded campaign again, at ``-n 10``: every row, and what was wasted."""
+"""``python -m benchmarks.causes.campaign``: the recorded campaign again at ``-n 10``, every row and what was wasted."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ def main() -> int:
         attempts = attempt(cluster, words.workers)
         held = gpu_minutes(Path(name) / LEDGER)
     print("\n".join(f"| {' | '.join(row)} |" for row in (_HEAD, ["---"] * len(_HEAD), *map(_row, attempts))))
+    for one in attempts:
+        if not one.right and one.verdict is not None:
+            print(
+                f"\n{one.trial.case.resource_name}: {one.verdict.stage}: {one.verdict.summary}",
+                *one.verdict.evidence,
+                sep="\n",
+            )
     print(f"\n{sum(one.right for one in attempts)} of {len(attempts)} rows as expected")
     print(f"waited without verdict value: {sum(map(_waste, attempts)):.0f} minutes, recorded: {RECORDED_WASTE}")
     hopeless = sum(held.get(one.trial.case.resource_name, 0.0) for one in attempts if _hopeless(one.verdict))

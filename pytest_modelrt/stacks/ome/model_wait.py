@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pytest_modelrt.cluster.model import CLUSTER_BASE_MODEL, NODE, Object, Selection
 from pytest_modelrt.journal.model import Stage
-from pytest_modelrt.stacks.ome.context import Context, dig
+from pytest_modelrt.stacks.ome.context import Context, dig, name_of
 from pytest_modelrt.stacks.ome.names import node_label
 from pytest_modelrt.stacks.ome.node_entries import NodeEntries, read_entries
 from pytest_modelrt.stacks.protocol import Ready, StackFailure
@@ -30,6 +30,8 @@ class ModelWait:
     """When something last moved, on the cluster's clock."""
     _fingerprint: tuple[object, ...] = ()
     _nodes: tuple[int, int] = (-1, -1)
+    _labelled: bool = False
+    """Whether enough nodes carried the model's label at the last look."""
 
     def run(self) -> Ready:
         """Wait; returns when enough nodes are ready.
@@ -112,7 +114,21 @@ class ModelWait:
             return self._settle(f"not finished after {limits.model_hard} s", "deadline")
         if not self.entries.own and not self.entries.others and now - started >= limits.model_pickup:
             return self._settle(f"no node has started the download after {now - started:.0f} s", "not-picked-up")
+        if not self.entries.own and now - started >= limits.model_pickup and (later := self._overtaken_by()):
+            return self._settle(f"the nodes work on {', '.join(later)}, which came later", "not-picked-up")
+        labelled, self._labelled = self._labelled, len(self._labelled_ready()) >= self.context.nodes_wanted
+        if labelled and self._labelled and not self.ready:
+            return self._settle("the nodes' labels say that it is there")
         return None
+
+    def _overtaken_by(self) -> list[str]:
+        """Models the nodes work on that were created after ours: each node goes by order, so ours was passed over."""
+        ours = str(dig(self.latest, "metadata", "creationTimestamp") or "~")
+        created = {
+            name_of(model): str(dig(model, "metadata", "creationTimestamp") or "")
+            for model in self.context.cluster.list(CLUSTER_BASE_MODEL)
+        }
+        return sorted(model for model in self.entries.others if created.get(model, "") > ours)
 
     def _settle(self, why: str, reason: str = "no-progress") -> Ready:
         """Take what is there if policy allows, else give up."""

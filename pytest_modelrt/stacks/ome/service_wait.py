@@ -107,14 +107,20 @@ class ServiceWait:
             self.context.observe("pod-scheduled", {"pod": name, "node": node, "component": pods.component(pod)})
         if not self._window_open and pods.component(pod) == ENGINE and pods.has_started(pod):
             self._window_open = True
-            window = pods.startup_window(pod) or self.context.case.serving.startup_seconds
-            self._limit = max(self._limit, self.context.now() + window + self.context.deadlines.reconcile)
-            self.context.observe("engine-started", {"pod": name, "window": window})
+            self.context.observe("engine-started", {"pod": name, "window": self._extend(pod)})
         if pods.restarts(pod) > (pods.restarts(before) if before else 0):
             self.context.saw(f"pod {name} restarted")
+            self._extend(pod)
             self.context.observe("restart", {"pod": name, "restarts": pods.restarts(pod)})
         if pods.is_ready(pod) and not (before and pods.is_ready(before)):
             self.context.observe("pod-ready", {"pod": name, "component": pods.component(pod)})
+
+    def _extend(self, pod: Object) -> float:
+        """The engine (re)starts: it has its own startup window from now on; returns that."""
+        window = pods.startup_window(pod) or self.context.case.serving.startup_seconds
+        if pods.component(pod) == ENGINE:
+            self._limit = max(self._limit, self.context.now() + window + self.context.deadlines.reconcile)
+        return window
 
     def _see_event(self, event: Object) -> None:
         if event.get("type") != "Warning":
