@@ -88,7 +88,8 @@ def main() -> None:
             size = (Path(directory) / "run" / "index.html").stat().st_size
         print(
             f"{count} cases: {1000 * sum(costs) / len(costs):.1f} ms per case (median {1000 * median(costs):.1f}, "
-            f"highest {1000 * max(costs):.1f}), all pages once {1000 * whole:.0f} ms, first {1000 * first:.0f} ms, page {size / 1e6:.2f} MB"
+            f"highest {1000 * max(costs):.1f}), all pages once {1000 * whole:.0f} ms, "
+            f"first {1000 * first:.0f} ms, page {size / 1e6:.2f} MB"
         )
 
 

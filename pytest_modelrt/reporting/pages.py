@@ -17,7 +17,7 @@ from pytest_modelrt.journal.reader import JournalReader
 from pytest_modelrt.journal.results import Result, ResultsStore
 from pytest_modelrt.journal.rundir import RUNS, list_runs, read_info
 from pytest_modelrt.plan.model import Campaign, Plan
-from pytest_modelrt.reporting import failed_md, maas_md, summary_md, vendor_md
+from pytest_modelrt.reporting import failed_md, maas_md, summary_md, tracking_md, vendor_md
 from pytest_modelrt.reporting.html import HtmlPage
 from pytest_modelrt.reporting.models import Model, models_of
 
@@ -28,6 +28,7 @@ DUTY = 20.0
 the time, and a campaign whose cases end minutes apart is rendered after every one."""
 SUMMARY = "test-results-summary.md"
 FAILED = "failed-models.md"
+TRACKING = "test-tracking.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,14 @@ class Places:
     summary: Path
     vendors: Path
     failed: Path
+    tracking: Path
     keep_case: bool = False
     """Vendor pages are named as the plan spells the vendor, instead of in lower case."""
 
     @classmethod
     def under(cls, reports: Path) -> Places:
         """The usual places."""
-        return cls(reports / SUMMARY, reports, reports / FAILED)
+        return cls(reports / SUMMARY, reports, reports / FAILED, reports / TRACKING)
 
     def vendor_page(self, vendor: str) -> Path:
         """File of a vendor's page; a vendor's name cannot leave the directory."""
@@ -84,6 +86,7 @@ def write_pages(
         pages = {places.summary: _summary(places.summary, models, latest, results, run, cluster)}
         news = {key: news_of(history) for key, history in results.by_key.items()}
         pages |= _vendor_pages(places, plan, models, latest, cluster, changed, news)
+        pages[places.tracking] = _tracking(plan, models, latest, results, run, cluster)
         pages[places.failed] = failed_md.render(results.by_key.values())
         return [path for path, data in pages.items() if write_if_changed(path, data)]
 
@@ -120,6 +123,27 @@ def _summary(
         attempts,
         current_run=run_id,
         updated=_newest(results, run),
+        cluster=cluster,
+    )
+
+
+def _tracking(
+    plan: Plan,
+    models: list[Model],
+    latest: dict[str, Result],
+    results: ResultsStore,
+    run: RunInfo | None,
+    cluster: str,
+) -> bytes:
+    """A planned model has a runtime file unless a run found that it has none."""
+    rows = {Model.of_case(case).key: case for case in plan.cases}
+    lacking = {key for key, result in latest.items() if result.verdict.cause == "config-missing"}
+    return tracking_md.render(
+        models,
+        latest,
+        set(rows) - lacking,
+        {key: case.architecture for key, case in rows.items()},
+        updated=_newest(results, run)[:10],
         cluster=cluster,
     )
 

@@ -55,7 +55,7 @@ def test_a_whole_campaign_adds_up_and_is_idempotent(tmp_path: Path, plan: Plan, 
     assert len(summary.log) == 157
     assert summary.stats["Passed"] == str(157 - len(some_troubles(plan.cases)))
     before = markdown(tmp_path)
-    assert len(before) == 45 + 2
+    assert len(before) == 45 + 3
     assert RunPages(tmp_path, plan, campaign, run.directory).update() == []
     assert markdown(tmp_path) == before
 
@@ -103,7 +103,7 @@ def test_a_run_of_one_vendor_leaves_the_others_alone(tmp_path: Path, plan: Plan,
     assert after.log[:157] == before.log
     assert len(after.log) == 157 + 25
     changed = {name for name, data in markdown(tmp_path).items() if pages[name] != data}
-    assert changed == {SUMMARY, "qwen-results.md", "failed-models.md"}
+    assert changed == {SUMMARY, "qwen-results.md", "failed-models.md", "test-tracking.md"}
 
 
 def test_an_infrastructure_error_is_no_verdict(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
