@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from pytest_modelrt.clock import Clock
-from pytest_modelrt.journal.model import Verdict
+from pytest_modelrt.journal.model import Stage, Verdict
 from pytest_modelrt.scheduling.forecast import lower_bound
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.session.order import Prediction
@@ -21,6 +22,8 @@ class Makespan:
         self._workers = workers
         self._begun: dict[str, float] = {}
         self._taken: dict[str, float] = {}
+        self._waited: dict[str, float] = {}
+        """Cluster seconds a case waited for its weights."""
         self._first = self._last = clock.monotonic()
 
     def begun(self, case_id: str) -> None:
@@ -35,6 +38,7 @@ class Makespan:
         if verdict.case in self._begun:
             self._last = self._clock.monotonic()
             self._taken[verdict.case] = self._last - self._begun[verdict.case]
+            self._waited[verdict.case] = verdict.stages.get(Stage.MODEL, 0.0)
 
     @property
     def seconds(self) -> float:
@@ -44,7 +48,15 @@ class Makespan:
     @property
     def bound(self) -> float:
         """With the durations the cases really had no order could have been faster: cluster seconds."""
-        jobs = [replace(span.job, seconds=self._taken.get(span.job.key, 0.0)) for span in self.prediction.plan.spans]
+        return self._least(self._taken)
+
+    @property
+    def hidden_bound(self) -> float:
+        """The same, had nobody waited for a download."""
+        return self._least({case: max(0.0, taken - self._waited[case]) for case, taken in self._taken.items()})
+
+    def _least(self, seconds: Mapping[str, float]) -> float:
+        jobs = [replace(span.job, seconds=seconds.get(span.job.key, 0.0)) for span in self.prediction.plan.spans]
         return lower_bound(jobs, self._limits, self._workers)
 
     def line(self) -> str:
@@ -52,7 +64,12 @@ class Makespan:
         if not self._taken:
             return ""
         predicted = self.prediction
-        share = f" ({self.seconds / self.bound:.2f} of the least any order needs)" if self.bound > 0 else ""
+        share = (
+            f" ({self.seconds / self.bound:.2f} of the least any order needs; {self.hidden_bound / 60:.0f} minutes if "
+            "nobody had waited for a download)"
+            if self.bound > 0
+            else ""
+        )
         return (
             f"{len(self._taken)} cases in {self.seconds / 60:.0f} cluster minutes{share}; predicted "
             f"{predicted.makespan / 60:.0f}, {predicted.known} of {predicted.cases} estimates from earlier runs"
@@ -64,4 +81,5 @@ class Makespan:
             "predicted": round(self.prediction.makespan, 1),
             "actual": round(self.seconds, 1),
             "bound": round(self.bound, 1),
+            "bound_downloads_hidden": round(self.hidden_bound, 1),
         }
