@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pytest_modelrt import fixtures, markers
+from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.options import resolve
 from pytest_modelrt.scheduling.worker import WorkerHooks
+from pytest_modelrt.session.breaker import BreakerGate
 from pytest_modelrt.session.collection import Collection
 from pytest_modelrt.session.controller import Controller
 from pytest_modelrt.session.dispatch import Dispatch
@@ -54,6 +56,9 @@ def activate(config: pytest.Config) -> None:
     register(ControllerInterrupts(run, controller.abandon), "modelrt-interrupts")
     dispatch = Dispatch(config, run, controller)
     register(dispatch, "modelrt-dispatch")
+    breaker = BreakerGate(config, run, ScaledClock(target.speed), dispatch.withdraw)
+    dispatch.gate, dispatch.paused = breaker, lambda: breaker.is_open
+    register(breaker, "modelrt-breaker")
     register(Terminal(run, target, controller, dispatch), "modelrt-terminal")
     if config.pluginmanager.hasplugin("xdist"):
         from pytest_modelrt.scheduling.xdist import controller_plugin

@@ -101,6 +101,12 @@ class Breaker:
         if self.state is State.OPEN:
             self._canary, self._last_canary = case, now
 
+    def withdrawn(self, case: str) -> None:
+        """A case that was let through proved nothing: another one may be the canary now."""
+        if self._canary == case:
+            self._canary = ""
+            self._last_canary -= self.policy.canary_every
+
     def next_change(self, now: float) -> float | None:
         """Cluster seconds until the answer of ``may_start`` can change by time alone; None when it cannot."""
         if self.state is not State.OPEN:

@@ -90,17 +90,27 @@ class Books(Generic[W]):
         """A worker is ready for jobs."""
         self._workers[worker] = None
 
-    def assign(self) -> list[tuple[W, Job]]:
-        """Start all that may start now: pairs of worker and job, already booked as running."""
+    def assign(self, only: list[Job] | None = None) -> list[tuple[W, Job]]:
+        """Start all that may start now (``only``: of these): pairs of worker and job, already booked as running."""
         idle = [worker for worker, running in self._workers.items() if running is None]
         assigned = []
-        while idle and (job := choose(self._backlog, self._admission, len(self._workers))) is not None:
+        while idle and (job := self._next(only)) is not None:
             worker = idle.pop(0)
             self._admission.take(job.key, job.gpus)
             self._backlog.start(job)
             self._workers[worker] = Running(job, list(job.tests))
             assigned.append((worker, job))
         return assigned
+
+    def _next(self, only: list[Job] | None) -> Job | None:
+        if only is None:
+            return choose(self._backlog, self._admission, len(self._workers))
+        waiting = set(self._backlog)
+        return next((job for job in only if job in waiting and self._admission.fits(job.key, job.gpus)), None)
+
+    def drop(self, job: Job) -> None:
+        """A job that waits shall not be done."""
+        self._backlog.discard(job)
 
     def put_back(self, worker: W) -> None:
         """A job that was assigned may not start after all: it waits again, and the worker is idle."""

@@ -14,6 +14,7 @@ from xdist.workermanage import WorkerController
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.books import Books, Loss
 from pytest_modelrt.scheduling.forecast import upcoming
+from pytest_modelrt.scheduling.gate import Gate
 from pytest_modelrt.scheduling.jobs import Job, make_jobs
 from pytest_modelrt.scheduling.limits import Limits, Occupancy
 from pytest_modelrt.scheduling.order import Order
@@ -56,6 +57,10 @@ class Run:
     """Real seconds after which a clean-up that did not return counts as failed."""
     desk: Desk | None = None
     """None: no other run is reckoned with."""
+    gate: Gate | None = None
+    """None: every case may start."""
+    decline: Callable[[str, str], None] | None = None
+    """Publish, for a test, why it is not run."""
 
 
 class TierScheduling:
@@ -82,6 +87,8 @@ class TierScheduling:
         self._answers = SimpleQueue[tuple[WorkerController, Job, bool]]()
         if run.desk is not None:
             run.desk.on_change(self._wake)
+        if run.gate is not None:
+            run.gate.on_change(self._wake)
         config.pluginmanager.register(_Starts(self._books))
         for nodeid, text in wrong.items():
             report_error(config, nodeid, f"{nodeid}: the marker takes one whole number, gpus(n); got {text}")
@@ -185,9 +192,13 @@ class TierScheduling:
         self._take_answers()
         if self._run.desk is not None:
             self._books.admission.others = self._run.desk.occupancy()
-        for node, job in self._books.assign():
+        only = self._gated()
+        for node, job in self._books.assign(only):
+            if self._run.gate is not None:
+                self._run.gate.started(job)
             self._ask(node, job)
-        reason = self._books.dead_end() if self._worker_in_sight() else "no worker is left"
+        dead_end = None if only is not None else self._books.dead_end()
+        reason = dead_end if self._worker_in_sight() else "no worker is left"
         if reason is not None:
             for job in self._books.give_up():
                 self._give_up(job, reason)
@@ -195,6 +206,22 @@ class TierScheduling:
             self._run.desk.keep(frozenset(holder.key for holder in self._books.admission.holders))
         if self._run.on_change is not None:
             self._run.on_change(self.state)
+
+    def _gated(self) -> list[Job] | None:
+        """What the gate lets through now, after dropping what it will never let through."""
+        gate = self._run.gate
+        if gate is None:
+            return None
+        running = sum(job.case is not None for job in self._books.running.values())
+        only = gate.admitted(self._books.waiting, running)
+        for job, why in gate.barred(self._books.waiting):
+            self._books.drop(job)
+            for test in job.tests:
+                (self._run.decline or self._report)(test, why)
+        return only
+
+    def _report(self, test: str, why: str) -> None:
+        report_error(self.config, test, f"{test} was not run: {why}")
 
     def _ask(self, node: WorkerController, job: Job) -> None:
         """Start a job: at once, or as soon as the desk has granted what other runs use too."""
@@ -217,6 +244,8 @@ class TierScheduling:
                 self._send(node, job)
             else:
                 self._books.put_back(node)
+                if self._run.gate is not None:
+                    self._run.gate.put_back(job)
 
     def _wake(self) -> None:
         """From any thread: let the controller's loop look again."""
@@ -242,7 +271,7 @@ class TierScheduling:
 
     def _give_up(self, job: Job, reason: str) -> None:
         for test in job.tests:
-            report_error(self.config, test, f"{test} was not run: {reason}")
+            self._report(test, reason)
 
 
 class _Starts:

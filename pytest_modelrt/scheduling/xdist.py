@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScheduling, Scheduling
 from xdist.workermanage import WorkerController, parse_tx_spec_config
 
 from pytest_modelrt.plan.model import Campaign, Plan
+from pytest_modelrt.scheduling.gate import Gate
 from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
@@ -205,6 +206,8 @@ def make_scheduler(
     cleanup: Callable[[str], None],
     on_change: Callable[[SchedulerState], None] | None = None,
     desk: Desk | None = None,
+    gate: Gate | None = None,
+    decline: Callable[[str, str], None] | None = None,
 ) -> CaseScheduling | None:
     """The scheduler for ``pytest_xdist_make_scheduler``; None for ``--dist each``, which is left to xdist.
 
@@ -220,10 +223,15 @@ def make_scheduler(
             are gone, raises when they stay.
         on_change: called in the controller's loop with what runs and waits, after every change.
         desk: where slots and names are asked for that other runs on the cluster use too.
+        gate: asked before a case starts.
+        decline: called with a test and the reason when the gate lets it never start; by default it is an error.
     """
     if config.getoption("dist") == "each":
         return None
-    run = Run(plan.by_id(), Limits.of(campaign), Order(order), estimates, cleanup, on_change, desk=desk)
+    run = Run(
+        plan.by_id(), Limits.of(campaign), Order(order), estimates, cleanup, on_change, desk=desk, gate=gate,
+        decline=decline,
+    )  # fmt: skip
     return CaseScheduling(config, log, run, on_first_collection)
 
 

@@ -23,6 +23,7 @@ from pytest_modelrt.session.interrupt import STOP_SECONDS, say
 from pytest_modelrt.session.ledger import Ledger
 from pytest_modelrt.session.maas import REPORT_ATTRIBUTE as MAAS_ATTRIBUTE
 from pytest_modelrt.session.maas import MaasAccount
+from pytest_modelrt.session.notes import reason_of
 from pytest_modelrt.session.outcomes import REPORT_ATTRIBUTE
 from pytest_modelrt.session.resume import prepare
 from pytest_modelrt.session.run import WORKER_INPUT, Run
@@ -124,8 +125,8 @@ class Controller:
             self.maas.take(report.nodeid, finding)
         if data is not None:
             self._take(Verdict.from_data(data))
-        elif report.failed and self.info is not None:
-            self._record(self.ledger.refused(report.nodeid, report.longreprtext))
+        elif not report.passed and self.info is not None:
+            self._record(self.ledger.refused(report.nodeid, reason_of(report)))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.model import EventKind, Verdict
 from pytest_modelrt.scheduling.ahead import AheadBooks
+from pytest_modelrt.scheduling.gate import Gate
 from pytest_modelrt.scheduling.jobs import Job, case_of
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
@@ -17,7 +18,7 @@ from pytest_modelrt.scheduling.prefetch import DownloadTime, Room
 from pytest_modelrt.scheduling.status import SchedulerState
 from pytest_modelrt.session.leases import Leases
 from pytest_modelrt.session.makespan import Makespan
-from pytest_modelrt.session.notes import note
+from pytest_modelrt.session.notes import note, report_not_run
 from pytest_modelrt.session.order import expected, in_order, predict
 from pytest_modelrt.session.prefetch import Prefetch
 from pytest_modelrt.session.run import Run
@@ -40,6 +41,8 @@ class Dispatch:
         self.makespan: Makespan | None = None
         self.paused: Callable[[], bool] = lambda: False
         """Whether the circuit breaker is open: then nothing is downloaded ahead."""
+        self.gate: Gate | None = None
+        """Asked before a case starts."""
         self._status = StatusLine(config)
         self.leases = self._make_leases() if run.uses_leases else None
         self._prefetch: Prefetch | None = None
@@ -78,6 +81,8 @@ class Dispatch:
             cleanup=self._controller.remove,
             on_change=self._changed,
             desk=self.leases,
+            gate=self.gate,
+            decline=lambda nodeid, why: report_not_run(config, nodeid, why),
         )
         return self._scheduling
 
@@ -150,7 +155,7 @@ class Dispatch:
             self._controller.connected,
             lambda cluster, case: make_stack(config, cluster, case, run.campaign, lambda what, data: None),
             run_id=run.run_id,
-            paused=self.paused,
+            paused=lambda: self.paused(),
             told=self._tell,
             trouble=lambda text: note(config, "prefetch", {"text": text}, kind=EventKind.WARNING),
             may_apply=self.leases.hold_name if self.leases is not None else lambda cluster, case: True,
@@ -170,6 +175,13 @@ class Dispatch:
         tiers = self._scheduling.tiers if self._scheduling is not None else None
         if self._prefetch is not None and tiers is not None:
             self._prefetch.waiting(tiers.waiting)
+
+    def withdraw(self) -> None:
+        """Delete models that were downloaded ahead of cases that wait: their downloads may be what is in the way."""
+        tiers = self._scheduling.tiers if self._scheduling is not None else None
+        if self._prefetch is not None:
+            for job in self._jobs if tiers is None else tiers.waiting:
+                self._prefetch.ended(job.key)
 
     def lines(self) -> list[str]:
         """What there is to say at the end."""
