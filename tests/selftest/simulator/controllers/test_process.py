@@ -35,6 +35,8 @@ def test_kubeconfig_names_the_simulator(simulator: launcher.SimulatorProcess) ->
     assert config["current-context"] == "modelrt-sim"
     extension = config["clusters"][0]["cluster"]["extensions"][0]
     assert extension["name"] == SIMULATOR_EXTENSION
+    gateway = extension["extension"].pop("gateway")
+    assert gateway.startswith("http://localhost:")
     assert extension["extension"] == {"speed": 600.0, "directory": str(simulator.directory.resolve())}
     assert simulator.kubeconfig.stat().st_mode & 0o077 == 0
 
