@@ -49,6 +49,7 @@ class Collector:
         entries = self._try(lambda: read_entries(cluster, names.model.name), NodeEntries())
         in_service = failure.stage in (Stage.SERVICE, Stage.PROBE)
         service_pods: list[Object] = self._try(lambda: cluster.list(POD, namespace), []) if in_service else []
+        died = failure.stage is Stage.PROBE or failure.reason == "crash"
         return Evidence(
             stage=failure.stage,
             waited=0.0,
@@ -58,7 +59,7 @@ class Collector:
             runtime=self._get(names.runtime),
             service=self._get(names.service),
             events=tuple(self._events(in_service)),
-            pods=tuple(self._snapshot(pod, died=failure.stage is Stage.PROBE) for pod in service_pods),
+            pods=tuple(self._snapshot(pod, died=died) for pod in service_pods),
             deployments=tuple(self._try(lambda: cluster.list(DEPLOYMENT, namespace), [])) if in_service else (),
             replica_sets=tuple(self._try(lambda: cluster.list(REPLICA_SET, namespace), [])) if in_service else (),
             node_entries=entries.own,

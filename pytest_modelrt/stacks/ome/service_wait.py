@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pytest_modelrt.cluster.model import DEPLOYMENT, EVENT, INFERENCE_SERVICE, POD, Object, Resource, Selection
-from pytest_modelrt.diagnosis.rules.engine import is_deterministic
+from pytest_modelrt.diagnosis.rules.engine import fingerprint, is_deterministic
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.ome import pods
 from pytest_modelrt.stacks.ome.container_logs import EngineWatch, router_warning
@@ -208,8 +208,11 @@ class ServiceWait:
 
     def _crash_log(self, pod: Object) -> str:
         namespace = self.context.names.namespace.name
-        log = self.context.cluster.logs(namespace, name_of(pod), ENGINE_CONTAINER, previous=pods.restarts(pod) > 0)
-        return log or self.context.cluster.logs(namespace, name_of(pod), ENGINE_CONTAINER)
+        restarted = pods.restarts(pod) > 0
+        read = self.context.cluster.logs
+        # The status may lag behind a restart: the log that tells of a crash is the right one.
+        logs = [read(namespace, name_of(pod), ENGINE_CONTAINER, previous=it) for it in (restarted, not restarted)]
+        return next(filter(fingerprint, logs), logs[0] or logs[1])
 
     def _judge_placement(self, engines: list[Object]) -> None:
         refusals = [message for pod in engines if (message := pods.unschedulable(pod))]
