@@ -143,8 +143,13 @@ def _running(trace: CaseTrace, case: Case | None, campaign: Campaign, speed: flo
 
 
 def _doing(trace: CaseTrace) -> str:
-    """The last thing seen on the way."""
+    """The last thing seen on the way of the present stage."""
+    span = trace.current
+    if span is None or span.stage not in (Stage.MODEL, Stage.SERVICE):
+        return ""
     for event in reversed(trace.observations):
+        if event.stage not in (None, span.stage) or event.time < span.started:
+            break
         data = event.data
         what = data.get("what")
         if what == "nodes-ready":
