@@ -124,12 +124,17 @@ def test_a_platform_that_is_there_is_used_as_it_is_and_stays(tmp_path: Path, kub
     assert ours == ""
 
 
+def _only(kubeconfig: Path) -> dict[str, str]:
+    """An environment that names this cluster, and keeps kubectl's cache beside it."""
+    return {"KUBECONFIG": str(kubeconfig), "KUBECACHEDIR": str(kubeconfig.parent / "cache")}
+
+
 def test_four_workers_share_one_platform_and_the_run_leaves_nothing(tmp_path: Path, kubectl_binary: str) -> None:
     with launcher.start(tmp_path / "sim", speed=60, config_dir=CONFIG, nodes=2) as process:
         kubeconfig = process.wait_ready()
         found = _run(tmp_path / "reports", "-m", "maas", "-k", SOME, "-n", "4", f"--modelrt-kubeconfig={kubeconfig}")
         command = [kubectl_binary, "get", "namespaces,clusterroles", "-l", "modelrt.io/run-id", "-o", "name"]
-        left = subprocess.run(command, env={"KUBECONFIG": str(kubeconfig)}, capture_output=True, text=True, check=True)
+        left = subprocess.run(command, env=_only(kubeconfig), capture_output=True, text=True, check=True)
     assert found.code == 0, found.text
     assert found.verdicts["maas/model-a"]["outcome"] == "passed"
     assert found.verdicts["maas/model-a"]["facts"]["deployed"]["objects"] > 20
@@ -145,7 +150,7 @@ def test_on_the_platforms_own_overlay_what_it_promises_holds_and_the_rest_is_exp
     with launcher.start(tmp_path / "sim", speed=30, config_dir=CONFIG, nodes=2) as process:
         kubeconfig = process.wait_ready()
         command = [kubectl_binary, "apply", "-f", str(manifest)]
-        subprocess.run(command, env={"KUBECONFIG": str(kubeconfig)}, capture_output=True, check=True)
+        subprocess.run(command, env=_only(kubeconfig), capture_output=True, check=True)
         found = _run(tmp_path / "reports", "-m", "maas", "-k", select, f"--modelrt-kubeconfig={kubeconfig}")
     assert found.code == 0, found.text
     outcomes = {name: test["outcome"] for name, test in found.findings.items()}
