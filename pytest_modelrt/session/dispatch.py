@@ -155,7 +155,7 @@ class Dispatch:
             self._controller.connected,
             lambda cluster, case: make_stack(config, cluster, case, run.campaign, lambda what, data: None),
             run_id=run.run_id,
-            paused=lambda: self.paused(),
+            paused=lambda: self.paused(),  # noqa: PLW0108 - the breaker replaces it later
             told=self._tell,
             trouble=lambda text: note(config, "prefetch", {"text": text}, kind=EventKind.WARNING),
             may_apply=self.leases.hold_name if self.leases is not None else lambda cluster, case: True,

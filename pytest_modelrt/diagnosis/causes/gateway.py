@@ -23,7 +23,7 @@ CAUSES = (
     _cause("gateway-unreachable", "the gateway does not answer",
            "name its address with --modelrt-gateway, or see kubectl get pods -n istio-system"),
     _cause("gateway-auth-failing", "the gateway cannot authenticate: its auth service is away or slower than 200 ms",
-           "see Authorino and the load of its node: kubectl get pods -n kuadrant-system -l authorino-resource=authorino"),
+           "see Authorino and its node's load: kubectl get pods -n kuadrant-system -l authorino-resource=authorino"),
     _cause("gateway-limiter-away", "the limiter does not answer, so nothing is limited",
            "see kubectl get pods -n kuadrant-system -l app=limitador; the gateway lets requests pass meanwhile"),
     _cause("gateway-tier-lookup", "the tier lookup fails, so users have no tier and no limits",

@@ -7,7 +7,7 @@ Absent means: as on a sunny day. All durations are cluster seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from pytest_modelrt.simulator.scenario.cluster import (
@@ -251,7 +251,7 @@ class ScenarioFile:
     images: tuple[ImageRule, ...] = ()
     nodes: tuple[NodeRule, ...] = ()
     timeline: tuple[Injection, ...] = ()
-    gateway: GatewayRule = GatewayRule()
+    gateway: GatewayRule = field(default_factory=GatewayRule)
     api: tuple[ApiRule, ...] = ()
     controller: tuple[ControllerRule, ...] = ()
     agents: tuple[AgentRule, ...] = ()

@@ -14,7 +14,7 @@ def test_order_tiers_and_objects(campaign: pytest.Pytester, arguments: list[str]
             "*Qwen/Qwen3-8B  phase *, tier gpu1, 1 GPUs",
             "*ClusterBaseModel qwen3-8b, ClusterServingRuntime srt-qwen3-8b, Namespace qwen3-8b, *qwen3-8b/qwen3-8b",
             "*mistralai/Mixtral-8x22B*tier gpu8, 8 GPUs",
-            "2 cases on * workers, about * cluster minutes (no order takes less than *), 0 estimates from earlier runs; *",
+            "2 cases on * workers, about * cluster minutes (no order takes less than *), 0 estimates from *",
         ]
     )
     assert not (campaign.path / "pages").exists()

@@ -55,7 +55,7 @@ def test_an_option_without_a_config_tree_says_why_nothing_would_happen(
     elsewhere = tmp_path_factory.mktemp("pages")
     result = campaign.runpytest("--modelrt-reports", str(elsewhere))
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --modelrt-reports: no config tree is named*root directory is*with '='*"])
+    result.stderr.fnmatch_lines(["ERROR: --modelrt-reports: no config tree is named*root directory is*with '='*"])
 
 
 def test_a_kubeconfig_in_the_environment_names_a_cluster(

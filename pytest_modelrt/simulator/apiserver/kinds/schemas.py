@@ -110,8 +110,8 @@ LeaseSpec: holderIdentity:s leaseDurationSeconds:i acquireTime:t renewTime:t lea
 
 _WORKLOADS = """
 Deployment: spec:DeploymentSpec status:DeploymentStatus
-DeploymentSpec: replicas:i=1 selector:LabelSelector! template:PodTemplateSpec! strategy:DeploymentStrategy minReadySeconds:i
-  revisionHistoryLimit:i=10 paused:b progressDeadlineSeconds:i=600
+DeploymentSpec: replicas:i=1 selector:LabelSelector! template:PodTemplateSpec! strategy:DeploymentStrategy
+  minReadySeconds:i revisionHistoryLimit:i=10 paused:b progressDeadlineSeconds:i=600
 DeploymentStrategy: type:s rollingUpdate:RollingUpdate
 RollingUpdate: maxUnavailable:p maxSurge:p
 DeploymentStatus: observedGeneration:i replicas:i updatedReplicas:i readyReplicas:i availableReplicas:i

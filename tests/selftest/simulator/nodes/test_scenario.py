@@ -52,7 +52,7 @@ def test_what_is_no_scenario_is_refused_without_a_traceback(tmp_path: Path, text
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match="realistic, .*, sunny"):
+    with pytest.raises(ConfigError, match=r"realistic, .*, sunny"):
         Scenario.load("cloudy", directory=CONFIG / "scenarios")
 
 
