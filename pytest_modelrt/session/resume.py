@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -87,7 +88,7 @@ def _platform_of(run: Run, target: Target, cluster: Cluster) -> str:
     version = platform_version(cluster)
     if not target.simulated:
         return version
-    scenario = f", scenario {run.settings.scenario}" if run.simulated and run.settings.scenario else ""
+    scenario = f", scenario {Path(run.settings.scenario).name}" if run.simulated and run.settings.scenario else ""
     return f"{version}, simulated{scenario}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -28,7 +29,7 @@ def describe(run: Run) -> Target:
     """
     if run.simulated:
         settings = run.settings
-        scenario = f", scenario {settings.scenario}" if settings.scenario else ""
+        scenario = f", scenario {Path(settings.scenario).name}" if settings.scenario else ""
         return Target(f"simulated, started for this run (speed {settings.speed:g}, seed {settings.seed}{scenario})",
                       simulated=True, speed=settings.speed)  # fmt: skip
     target = run.target()
