@@ -76,7 +76,7 @@ def test_limits_hold_while_workers_are_killed_at_random(pytester: pytest.Pyteste
         import pytest
         @pytest.hookimpl(tryfirst=True)
         def pytest_runtestloop(session):
-            worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+            worker = getattr(session.config, "workerinput", {}).get("workerid", "")
             if worker and int(worker[2:]) < 8:
                 delay = random.Random(worker).uniform(0.0, 1.0)
                 timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGKILL))
