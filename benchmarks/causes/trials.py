@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from pytest_modelrt.diagnosis.causes import CAUSES
+from pytest_modelrt.diagnosis.model import Scope
 from pytest_modelrt.plan.load import load_plan
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.simulator.scenario.cluster import Expectation
@@ -67,7 +69,8 @@ class _Packer:
     def add(self, trial: Trial, document: dict[str, Any]) -> bool:
         """Take the trial into the shared cluster; False when it needs one of its own."""
         named = all(rule.get("match") == "*" for rule in document.get("models") or [{}])
-        own = trial.expect.options or trial.expect.speed or trial.expect.cause == INTERRUPTED
+        family = trial.expect.cause in CAUSES and CAUSES[trial.expect.cause].scope is Scope.FAMILY
+        own = trial.expect.options or trial.expect.speed or trial.expect.cause == INTERRUPTED or family
         if own or not named or not _SHAREABLE.issuperset(document):
             return False
         stand_in = next((case for case in self.cases.values() if self._fits(case, trial.case)), None)
