@@ -19,6 +19,10 @@ from pytest_modelrt.stacks.ome.repair import admit_gated, fit_runtime
 from pytest_modelrt.stacks.ome.service_wait import ServiceWait
 from pytest_modelrt.stacks.protocol import Endpoint, Ready, StackFailure, StackRequest
 
+RESETTLE_SECONDS = 60.0
+"""Cluster seconds between the end of a model and its re-creation: every agent still gets a second delete task, keyed by
+name, and a model created in between can lose its entry to it (facts: OME 2.9)."""
+
 
 class OmeStack:
     """One case attempt on OME."""
@@ -101,6 +105,7 @@ class OmeStack:
         """Delete what the stage created and see it gone: the platform does not look again at what it has seen."""
         if stage is Stage.MODEL:
             left = cleanup.delete_model(self._context).warnings
+            self._context.clock.sleep(RESETTLE_SECONDS)
             self._agents_since = time.monotonic()
             return not left
         return stage is not Stage.SERVICE or not self.delete_service().warnings

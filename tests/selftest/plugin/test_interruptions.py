@@ -77,7 +77,7 @@ def test_cases_that_never_started_are_named(campaign: pytest.Pytester, start: St
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=REAL_SECONDS)
     assert f"never started (1): HuggingFaceTB/{OTHER}" in output.splitlines(), output
-    assert verdicts(campaign) == {MODEL: "suite-interrupted"}
+    assert verdicts(campaign) == {MODEL: "suite-interrupted", OTHER: None}
 
 
 def test_a_killed_worker_leaves_nothing_and_its_case_is_an_error(
