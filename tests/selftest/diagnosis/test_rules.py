@@ -7,6 +7,7 @@ import pytest
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.diagnosis.diagnose import diagnose, hint_of
 from pytest_modelrt.diagnosis.model import Evidence
+from pytest_modelrt.diagnosis.rules.engine import has_crashed, is_deterministic, serves_elsewhere
 from pytest_modelrt.journal.model import Outcome, Stage
 from tests.selftest.diagnosis.build import (
     NAME,
@@ -47,6 +48,9 @@ def validation(reason: str) -> Evidence:
 
 
 CASES: list[tuple[str, Evidence]] = [
+    ("config-invalid", refused(500, "failed to create typed patch object (x/x; ome.io/v1beta1): .spec.y: field not declared")),
+    ("platform-not-installed", refused(404, "404 page not found", resource="")),
+    ("unknown", refused(413, "etcdserver: request is too large")),
     # what the API answered
     ("config-invalid", refused(400, 'strict decoding error: unknown field "spec.model.modelId"')),
     ("config-invalid", refused(403, 'admission webhook "x" denied the request: no', reason="Forbidden")),
@@ -217,3 +221,77 @@ def test_every_hint_can_be_filled_in() -> None:
         text = hint_of(diagnose(Evidence(cause.stage, 0.0, "x"), known=cause.slug), case="a/b", hub_id="a/b")
         assert "{" not in text.replace("{.status.conditions}", "")
         assert text
+
+
+@pytest.mark.parametrize(
+    ("message", "outcome"),
+    [
+        ("0/14 nodes are available: 14 Insufficient nvidia.com/gpu.", Outcome.NOT_RUN),
+        ("0/14 nodes are available: 14 node(s) were unschedulable.", Outcome.ERROR),
+        ("0/14 nodes are available: 14 node(s) had untolerated taint {node.kubernetes.io/unreachable: }.", Outcome.ERROR),
+        ("0/14 nodes are available: 14 Insufficient memory.", Outcome.FAILED),
+        ("0/14 nodes are available: 14 node(s) had untolerated taint {team: other}.", Outcome.FAILED),
+        ("0/14 nodes are available: 14 node(s) didn't match Pod's node affinity/selector.", Outcome.FAILED),
+    ],
+)
+def test_whose_fault_an_unplaced_pod_is(message: str, outcome: Outcome) -> None:
+    finding = diagnose(at_service(pod(unschedulable=message), nodes=(node("node-0"),)))
+    assert (finding.cause.slug, finding.outcome) == ("pod-unschedulable", outcome)
+
+
+@pytest.mark.parametrize(
+    ("words", "outcome"),
+    [("exceeded quota: gpus", Outcome.ERROR), ('violates PodSecurity "restricted:latest"', Outcome.FAILED)],
+)
+def test_a_quota_is_the_clusters_a_policy_the_manifests(words: str, outcome: Outcome) -> None:
+    created = event("FailedCreate", f'Error creating: pods "x" is forbidden: {words}', kind="ReplicaSet")
+    finding = diagnose(at_service(events=(created,)))
+    assert (finding.cause.slug, finding.outcome) == ("pod-create-rejected", outcome)
+
+
+def test_a_cut_connection_is_the_engines_death_only_if_the_pod_shows_it() -> None:
+    cut = "RemoteProtocolError: Server disconnected without sending a response."
+    died = "engine-died-during-inference"
+    calm = at_probe(died, status=None, error=cut, pods=(pod(log=READY),))
+    assert diagnose(calm).cause.slug == "port-forward-broken"
+    dead = at_probe(died, status=None, error=cut, pods=(pod(log=READY, previous=crash("RuntimeError: boom")),))
+    assert diagnose(dead).cause.slug == died
+
+
+def test_a_wrongly_probed_path_is_seen_in_the_log_before_the_restart() -> None:
+    killed = pod(log=started(), previous=READY, restarts=1, ended="Error", exit_code=137)
+    assert diagnose(at_service(killed, events=(PROBE_404, KILLED))).cause.slug == "probe-endpoint-mismatch"
+    assert diagnose(at_service(killed, events=(PROBE_503, KILLED))).cause.slug == "startup-timeout"
+
+
+def test_which_first_crash_is_a_verdict() -> None:
+    warmup = crash("AssertionError: res=<Response [400]>", before="Initialization failed. warmup error:")
+    assert is_deterministic(warmup)
+    assert is_deterministic(WARMING)
+    assert not is_deterministic(crash("RuntimeError: CUDA error: an illegal memory access was encountered"))
+    assert not is_deterministic(started("Load weight begin"))
+
+
+def test_engines_that_listen_though_dead() -> None:
+    assert has_crashed(crash("RuntimeError: Not enough memory."))
+    assert not has_crashed(crash("ImportError: optional", scheduler=False))
+    assert not has_crashed(WARMING)
+    assert serves_elsewhere(READY, "Startup probe failed: HTTP probe failed with statuscode: 404")
+    assert not serves_elsewhere(READY, "Startup probe failed: HTTP probe failed with statuscode: 503")
+    assert not serves_elsewhere(WARMING, "Startup probe failed: HTTP probe failed with statuscode: 404")
+
+
+def test_the_last_exception_of_a_chain_names_the_cause() -> None:
+    chain = crash("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.").splitlines()[:-1]
+    chain += ["", "During handling of the above exception, another exception occurred:", "",
+              "Traceback (most recent call last):", '  File "cuda_graph_runner.py", line 383, in __init__',
+              "Exception: Capture cuda graph failed: CUDA out of memory.", "Possible solutions:"]  # fmt: skip
+    assert diagnose(at_service(pod(log="\n".join(chain)))).cause.slug == "cuda-oom"
+
+
+def test_metadata_nobody_could_read_is_proven_by_the_agent() -> None:
+    log = agent_log("Failed to parse and update model config: num_key_value_heads must be positive, got 0")
+    evidence = Evidence(Stage.RUNTIME, 1.0, "mismatch", model=model(ready=3), agent_logs=log)
+    finding = diagnose(evidence, known="metadata-unparsed")
+    assert finding.cause.slug == "metadata-unparsed"
+    assert "num_key_value_heads" in finding.lines[0].text
