@@ -44,7 +44,7 @@ have_tools() {
 }
 bring_tools() { have_tools; }
 
-have_cluster() { kind get clusters 2>/dev/null | grep -qx "$CLUSTER" && kube get nodes >/dev/null 2>&1; }
+have_cluster() { grep -qx "$CLUSTER" <<<"$(kind get clusters 2>/dev/null)" && kube get nodes >/dev/null 2>&1; }
 bring_cluster() { kind create cluster --name "$CLUSTER" --image "$KIND_NODE_IMAGE" --config "$here/cluster.yaml" --wait 180s; }
 
 have_gateway_api() { crd gateways.gateway.networking.k8s.io && crd httproutes.gateway.networking.k8s.io; }
@@ -84,12 +84,13 @@ bring_kserve() {
   await kserve llmisvc-controller-manager
 }
 
-node_has() { "$ENGINE" exec "$CLUSTER-control-plane" crictl images 2>/dev/null | grep -q "$1"; }
+# Not a pipe: `grep -q` leaves at the first match, and pipefail takes the writer's SIGPIPE for a failure.
+node_has() { grep -q "$1" <<<"$("$ENGINE" exec "$CLUSTER-control-plane" crictl images 2>/dev/null)"; }
 have_maas_api() { node_has 'localhost/maas-api  *dev' && node_has "ghcr.io/llm-d/llm-d-inference-sim  *$INFERENCE_SIM"; }
 bring_maas_api() {
   local source
   source=$(mktemp -d)
-  trap 'rm -rf "$source"' RETURN
+  trap "rm -rf '$source'" EXIT
   git clone --quiet --branch "$MAAS_BILLING_REF" "$MAAS_BILLING" "$source"
   git -C "$source" checkout --quiet "$MAAS_BILLING_COMMIT"
   "$ENGINE" build --tag localhost/maas-api:dev "$source/maas-api"

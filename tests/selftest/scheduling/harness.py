@@ -104,5 +104,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         build.LIMITS,
         Order(SETTINGS.get("order", "fast")),
     )
-    if "PYTEST_XDIST_WORKER" not in os.environ:
+    if not hasattr(config, "workerinput"):
         items[:] = [items[place] for place in order]
