@@ -34,10 +34,41 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--without", default="", help="workload controllers that API server has, by plural, comma separated"
     )
     up.set_defaults(handler=_up)
-    actions.add_parser("status", help="nodes, GPUs held, speed, scenario").set_defaults(handler=_status)
-    actions.add_parser("down", help="stop it and remove its directory").set_defaults(handler=_down)
-    for action in actions.choices.values():
+    status = actions.add_parser("status", help="nodes, GPUs held, speed, scenario")
+    status.set_defaults(handler=_status)
+    down = actions.add_parser("down", help="stop it and remove its directory")
+    down.set_defaults(handler=_down)
+    _register_tree(actions)
+    for action in (up, status, down):
         action.add_argument("--directory", type=Path, default=default_directory(), help="where it keeps its files")
+
+
+def _register_tree(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    tree = actions.add_parser("tree", help="write a copy of the config tree with the mistakes of a scenario")
+    tree.add_argument("scenario", help="a scenario of the config tree, or a file")
+    tree.add_argument("target", type=Path, help="folder to write; must not exist")
+    tree.add_argument("--config", type=Path, default=Path("config"), help="config tree to copy (default: ./config)")
+    tree.set_defaults(handler=_tree)
+
+
+def _tree(arguments: argparse.Namespace) -> int:
+    from pytest_modelrt.plan.problems import ConfigError
+    from pytest_modelrt.simulator.scenario import Scenario
+    from pytest_modelrt.simulator.scenario.tree import write_tree
+
+    try:
+        edits = Scenario.load(arguments.scenario, directory=arguments.config / "scenarios").file.files
+        if not edits:
+            print(f"{arguments.scenario} asks for no mistake in the config tree", file=sys.stderr)
+            return 1
+        changed = write_tree(arguments.config, arguments.target, edits)
+    except (ConfigError, OSError) as error:
+        print(f"modelrt sim tree: {error}", file=sys.stderr)
+        return 1
+    for path in changed:
+        print(f"# changed: {path}")
+    print(f"pytest --modelrt-config {arguments.target} --modelrt-scenario {arguments.scenario}")
+    return 0
 
 
 def default_directory() -> Path:
