@@ -228,7 +228,10 @@ def test_every_hint_can_be_filled_in() -> None:
     [
         ("0/14 nodes are available: 14 Insufficient nvidia.com/gpu.", Outcome.NOT_RUN),
         ("0/14 nodes are available: 14 node(s) were unschedulable.", Outcome.ERROR),
-        ("0/14 nodes are available: 14 node(s) had untolerated taint {node.kubernetes.io/unreachable: }.", Outcome.ERROR),
+        (
+            "0/14 nodes are available: 14 node(s) had untolerated taint {node.kubernetes.io/unreachable: }.",
+            Outcome.ERROR,
+        ),
         ("0/14 nodes are available: 14 Insufficient memory.", Outcome.FAILED),
         ("0/14 nodes are available: 14 node(s) had untolerated taint {team: other}.", Outcome.FAILED),
         ("0/14 nodes are available: 14 node(s) didn't match Pod's node affinity/selector.", Outcome.FAILED),
