@@ -156,7 +156,15 @@ class Leases:
 
     def request(self, job: Job, answer: Callable[[bool], None]) -> None:
         """Ask for a slot of the job's tier and, for a case, for its name."""
-        self._inbox.put(lambda cluster: answer(self._take(cluster, job)))
+
+        def ask(cluster: Cluster) -> None:
+            granted = True  # trouble with leases, which ends this thread's work, holds nobody up
+            try:
+                granted = self._take(cluster, job)
+            finally:
+                answer(granted)
+
+        self._inbox.put(ask)
 
     def await_leave(self, job: Job) -> None:
         """Without a scheduler: block until the job may start."""
