@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import random
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from pytest_modelrt import launcher
 
-from .stress import ROOT, Stress
+from .stress import ROOT, Findings, Stress
 
 
 def main() -> int:
@@ -20,16 +21,26 @@ def main() -> int:
     parser.add_argument("--speed", type=float, default=120.0, help="cluster seconds per second (120)")
     parser.add_argument("--kubeconfig", type=Path, help="of a running simulated cluster; else an own one")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="modelrt-kills-") as name:
-        folder = Path(name)
-        chance = random.Random(options.seed)
+    folder = Path(tempfile.mkdtemp(prefix="modelrt-kills-"))
+    chance = random.Random(options.seed)
+    findings = Findings()
+    try:
         if options.kubeconfig is not None:
-            findings = Stress(options.kubeconfig.resolve(), folder, chance).run(options.count)
+            Stress(options.kubeconfig.resolve(), folder, chance).run(options.count, findings, _tell)
         else:
             with launcher.start(folder / "sim", speed=options.speed, config_dir=ROOT / "config") as process:
-                findings = Stress(process.wait_ready(), folder, chance).run(options.count)
-    print("\n".join(findings.lines()))
-    return 0 if findings.fine else 1
+                Stress(process.wait_ready(), folder, chance).run(options.count, findings, _tell)
+    finally:
+        print("\n".join(findings.lines()), flush=True)
+    if not findings.fine:
+        print(f"journals and logs stay in {folder}")
+        return 1
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ FOLDER = "MODELRT_KILLS_PIDS"
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     worker = getattr(session.config, "workerinput", {}).get("workerid", "controller")
-    (Path(os.environ[FOLDER]) / f"{worker}.pid").write_text(str(os.getpid()), encoding="ascii")
+    path = Path(os.environ[FOLDER]) / f"{worker}.pid"
+    unfinished = path.with_suffix(".new")
+    unfinished.write_text(str(os.getpid()), encoding="ascii")
+    unfinished.rename(path)  # whoever reads it finds a number or nothing
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,18 +73,21 @@ class Stress:
     chance: random.Random
     selection: str = SELECTION
 
-    def run(self, count: int) -> Findings:
-        """Campaigns until ``count`` processes were killed."""
-        findings = Findings()
+    def run(self, count: int, findings: Findings, tell: Callable[[str], None] = lambda line: None) -> None:
+        """Campaigns until ``count`` processes were killed; ``findings`` is true after each of them."""
         while sum(findings.kills.values()) < count:
             findings.campaigns += 1
             self._campaign(f"kills-{findings.campaigns}", findings, count)
+            self._look_at_the_ledger(findings)
+            killed = sum(findings.kills.values())
+            fine = "fine" if findings.fine else "NOT fine"
+            tell(f"{killed} of {count} killed in {findings.campaigns} campaigns: {fine}")
+
+    def _look_at_the_ledger(self, findings: Findings) -> None:
         tiers = [Tier(t.name, t.min_gpus, t.max_gpus, LIMITS[t.name]) for t in load_campaign(ROOT / "config").tiers]
         findings.peaks = peak_by_tier(self.kubeconfig.parent / "ledger.jsonl", tiers)
-        for tier in tiers:
-            if findings.peaks[tier.name].cases > tier.limit:
-                findings.exceeded.append(f"{tier.name}: {findings.peaks[tier.name].cases} of {tier.limit}")
-        return findings
+        most = {tier.name: (findings.peaks[tier.name].cases, tier.limit) for tier in tiers}
+        findings.exceeded = [f"{name}: {cases} of {limit}" for name, (cases, limit) in most.items() if cases > limit]
 
     def _campaign(self, run_id: str, findings: Findings, count: int) -> None:
         pids = self.folder / run_id
@@ -122,7 +125,7 @@ class Stress:
 
     def _kill(self, pids: Path, kills: Counter[str]) -> None:
         """A worker, several, the controller, or controller and workers at once."""
-        known = {path.stem: int(path.read_text()) for path in pids.glob("*.pid")}
+        known = {path.stem: pid for path in pids.glob("*.pid") if (pid := _pid(path)) is not None}
         controller = known.pop("controller", None)
         workers = self.chance.sample(sorted(known), self.chance.randint(1, min(3, len(known)))) if known else []
         kind = self.chance.choices(["worker", "controller", "both"], [6, 2, 2])[0]
@@ -146,8 +149,8 @@ class Stress:
                 time.sleep(0.2)
 
     def _check(self, run_id: str, findings: Findings) -> None:
-        modelrt = [str(Path(sys.executable).with_name("modelrt")), "sweep", f"--run-id={run_id}"]
-        sweep = [*modelrt, f"--kubeconfig={self.kubeconfig}"]
+        sweep = [sys.executable, "-c", "import sys, pytest_modelrt.cli; sys.exit(pytest_modelrt.cli.main())", "sweep",
+                 f"--run-id={run_id}", f"--kubeconfig={self.kubeconfig}"]  # fmt: skip
         done = subprocess.run(sweep, cwd=ROOT, capture_output=True, text=True, check=False)
         again = subprocess.run([*sweep, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode or "nothing of ours" not in again.stdout:
@@ -164,9 +167,18 @@ class Stress:
                     findings.verdicts += 1
 
 
-def _lives(path: Path) -> bool:
+def _pid(path: Path) -> int | None:
+    """What a process wrote; None when it has ended meanwhile and removed its file."""
     try:
-        os.kill(int(path.read_text()), 0)
-    except (OSError, ValueError):
+        return int(path.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return None
+
+
+def _lives(path: Path) -> bool:
+    pid = _pid(path)
+    try:
+        os.kill(pid or 0, 0)
+    except OSError:
         return False
-    return True
+    return pid is not None
