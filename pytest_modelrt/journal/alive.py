@@ -1,4 +1,8 @@
-"""Whether a run goes on: its controller holds a lock that the kernel frees when it dies, however it dies."""
+"""Whether a run goes on: its controller holds a lock that the kernel frees when it dies, however it dies.
+
+So does every process that writes a journal, on its own file: workers outlive a killed controller by some seconds, and
+may still come to a verdict.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,11 @@ import fcntl
 from pathlib import Path
 from typing import IO
 
+from pytest_modelrt.clock import Deadline, ScaledClock
+from pytest_modelrt.journal.writer import PREFIX, SUFFIX
+
 LOCK = ".alive"
+LOOK_SECONDS = 0.2
 
 
 def hold(run_dir: Path) -> IO[bytes]:
@@ -21,6 +29,28 @@ def alive(run_dir: Path) -> bool:
     try:
         with (run_dir / LOCK).open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def await_writers(run_dir: Path, seconds: float) -> bool:
+    """Wait (real seconds at most) until no process of the run writes any more; whether that came true."""
+    clock = ScaledClock()
+    deadline = Deadline(clock, seconds)
+    while any(map(_is_written, run_dir.glob(f"{PREFIX}*{SUFFIX}"))):
+        if deadline.expired:
+            return False
+        clock.sleep(LOOK_SECONDS)
+    return True
+
+
+def _is_written(journal: Path) -> bool:
+    try:
+        with journal.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pytest_modelrt.clock import Deadline, ScaledClock
@@ -21,23 +21,59 @@ class JournalError(Exception):
 
 def atomic_write(path: Path, data: bytes) -> None:
     """Replace ``path`` in one step: a reader sees the old bytes or the new ones, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    _replace({path: data})
 
 
 def write_if_changed(path: Path, data: bytes) -> bool:
     """``atomic_write`` unless the file already says this; returns whether it was written."""
-    with suppress(FileNotFoundError):
-        if path.read_bytes() == data:
-            return False
-    atomic_write(path, data)
+    return bool(replace_changed({path: data}))
+
+
+def replace_changed(pages: Mapping[Path, bytes]) -> list[Path]:
+    """Replace the files that do not say this yet, all at the same moment but for the renaming; returns them."""
+    return _replace({path: data for path, data in pages.items() if _differs(path, data)})
+
+
+def remove_halves(directory: Path) -> None:
+    """Remove what killed processes had written beside their files and not yet put in place."""
+    for path in directory.glob(".*.tmp"):
+        owner = path.name.split(".")[-3]
+        if owner.isdigit() and not _lives(int(owner)):
+            path.unlink(missing_ok=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
     return True
+
+
+def _replace(pages: Mapping[Path, bytes]) -> list[Path]:
+    """Write everything beside the files first, then put it in their places."""
+    ready: dict[Path, Path] = {}
+    try:
+        for path, data in pages.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}.tmp")
+            ready[path] = temporary
+            temporary.write_bytes(data)
+        for path, temporary in ready.items():
+            os.replace(temporary, path)
+    finally:
+        for temporary in ready.values():
+            temporary.unlink(missing_ok=True)
+    return list(ready)
+
+
+def _differs(path: Path, data: bytes) -> bool:
+    try:
+        return path.read_bytes() != data
+    except FileNotFoundError:
+        return True
 
 
 @contextmanager

@@ -60,6 +60,10 @@ class CaseTrace:
         return self.spans[-1]
 
 
+KILLED = "controller-killed"
+"""``data.what`` of the note that whoever finishes a killed run's pages leaves in its journal."""
+
+
 class RunView:
     """A run as its journal tells it; grows as events are added, in time order per worker."""
 
@@ -80,6 +84,11 @@ class RunView:
     def complete(self) -> bool:
         """Whether the run came to its end; False while it runs and when it was killed."""
         return self.info is not None and self.info.finished is not None
+
+    @property
+    def killed(self) -> bool:
+        """Whether it is known that the run was killed; without it, a run that is not complete may go on."""
+        return not self.complete and any(note.data.get("what") == KILLED for note in self.notes)
 
     @property
     def latest(self) -> Mapping[str, CaseTrace]:

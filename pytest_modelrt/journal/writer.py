@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import threading
@@ -25,6 +26,7 @@ class JournalWriter:
         self.path = run_dir / f"{PREFIX}{self.worker}{SUFFIX}"
         self._lock = threading.Lock()
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(self._descriptor, fcntl.LOCK_SH)  # freed when this process ends, however: see ``alive``
         if not _ends_whole(self._descriptor):
             append(
                 self._descriptor, b"\n"

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_modelrt.clock import ScaledClock
-from pytest_modelrt.journal.adopt import adopt, as_result, tells
-from pytest_modelrt.journal.files import JournalError, atomic_write, write_if_changed
+from pytest_modelrt.journal.adopt import adopt, as_result, dead_runs, tells
+from pytest_modelrt.journal.files import JournalError, atomic_write, remove_halves, replace_changed, write_if_changed
 from pytest_modelrt.journal.history import Trend, Trends, news_of
 from pytest_modelrt.journal.model import RunInfo
-from pytest_modelrt.journal.reader import JournalReader
+from pytest_modelrt.journal.reader import JournalReader, read_run
 from pytest_modelrt.journal.results import Result, ResultsStore
 from pytest_modelrt.journal.rundir import RUNS, list_runs, read_info
+from pytest_modelrt.journal.writer import PREFIX, SUFFIX
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting import failed_md, maas_md, summary_md, tracking_md, vendor_md
 from pytest_modelrt.reporting.html import HtmlPage
+from pytest_modelrt.reporting.html.page import Links
 from pytest_modelrt.reporting.models import Model, models_of
 
 HTML = "index.html"
 OTHER_RUNS = 20
+KILLED_RUNS = 5
+"""So many of the latest killed runs get their pages finished when a run begins."""
 DUTY = 20.0
 """Pages that were just rendered wait this many times as long as that took: they never cost more than a twentieth of
 the time, and a campaign whose cases end minutes apart is rendered after every one."""
@@ -62,6 +66,7 @@ def write_pages(
     *,
     changed: Collection[str] | None = None,
     places: Places | None = None,
+    more: Mapping[Path, bytes] | None = None,
 ) -> list[Path]:
     """Bring all Markdown pages up to date; returns the files that changed.
 
@@ -73,6 +78,7 @@ def write_pages(
         run: its results replace what an existing page says; results of other runs only fill gaps.
         changed: vendors whose pages may have changed; None: any.
         places: other file names.
+        more: further pages, put in place at the same moment.
 
     Raises:
         JournalError: the results cannot be read, or another run holds the lock for too long.
@@ -88,7 +94,7 @@ def write_pages(
         pages |= _vendor_pages(places, plan, models, latest, cluster, changed, news)
         pages[places.tracking] = _tracking(plan, models, latest, results, run, cluster)
         pages[places.failed] = failed_md.render(results.by_key.values())
-        return [path for path, data in pages.items() if write_if_changed(path, data)]
+        return replace_changed(pages | dict(more or {}))
 
 
 def describe_cluster(campaign: Campaign, run: RunInfo | None) -> str:
@@ -182,7 +188,7 @@ class RunPages:
     def __init__(
         self, reports: Path, plan: Plan, campaign: Campaign, run_dir: Path, *, places: Places | None = None
     ) -> None:
-        """Open the results store, and bring in what killed runs did not live to put there.
+        """Open the results store, bring in what killed runs did not live to put there, and finish their pages.
 
         Raises:
             JournalError: the results store is corrupt.
@@ -197,6 +203,7 @@ class RunPages:
         adopt(reports, self.store, self._cases, run_dir)
         self._html = HtmlPage(plan, campaign, Trends(self.store, self._cases))
         self._others = _other_runs(reports, run_dir)
+        self._finish_killed(run_dir)
         self._clock = ScaledClock()
         self._not_before = 0.0
         self._lock = threading.Lock()
@@ -248,10 +255,16 @@ class RunPages:
             self._timer = None
         started = self._clock.monotonic()
         changed = write_pages(
-            self._reports, self._plan, self._campaign, self.store, info, changed=self._waiting, places=self._places
+            self._reports,
+            self._plan,
+            self._campaign,
+            self.store,
+            info,
+            changed=self._waiting,
+            places=self._places,
+            more=self._html_pages(info.run_id),
         )
         self._waiting = set()
-        changed += self._write_html(info.run_id)
         ended = self._clock.monotonic()
         self._not_before = ended + DUTY * (ended - started)
         return changed
@@ -276,15 +289,39 @@ class RunPages:
         found = {case: trends.of(trace, view.info) for case, trace in view.latest.items()}
         return {case: trend for case, trend in found.items() if trend is not None}
 
-    def _write_html(self, run_id: str) -> list[Path]:
+    def _html_pages(self, run_id: str) -> dict[Path, bytes]:
         """The page of this run, in its directory and as the entrance of the reports directory."""
-        beside = [(title, f"../{name}/{HTML}") for title, name in self._others]
-        below = [(title, f"{RUNS}/{name}/{HTML}") for title, name in self._others]
-        page, entrance = self._html.render_for(self.reader.view, beside, below)
+        page, entrance = self._html.render_for(self.reader.view, _beside(self._others), _below(self._others))
         pages = {self.reader.run_dir / HTML: page}
         if not self._others or run_id >= self._others[0][1]:
             pages[self._reports / HTML] = entrance
-        return [path for path, data in pages.items() if write_if_changed(path, data)]
+        return pages
+
+    def _finish_killed(self, run_dir: Path) -> None:
+        """Pages of killed runs that are older than their journals: nobody was left to finish them."""
+        remove_halves(self._reports)
+        for path in dead_runs(self._reports, run_dir)[-KILLED_RUNS:]:
+            remove_halves(path)
+            if _is_behind(path):
+                html = HtmlPage(self._plan, self._campaign, Trends(self.store, self._cases))
+                write_if_changed(path / HTML, html.render(read_run(path), _beside(_other_runs(self._reports, path))))
+
+
+def _is_behind(run_dir: Path) -> bool:
+    """Whether the journal grew after its page was written."""
+    page = run_dir / HTML
+    written = page.stat().st_mtime if page.exists() else 0.0
+    return any(journal.stat().st_mtime > written for journal in run_dir.glob(f"{PREFIX}*{SUFFIX}"))
+
+
+def _beside(runs: Links) -> Links:
+    """Addresses of other runs' pages, seen from a run's directory."""
+    return [(title, f"../{name}/{HTML}") for title, name in runs]
+
+
+def _below(runs: Links) -> Links:
+    """The same, seen from the reports directory."""
+    return [(title, f"{RUNS}/{name}/{HTML}") for title, name in runs]
 
 
 def _other_runs(reports: Path, run_dir: Path) -> list[tuple[str, str]]:

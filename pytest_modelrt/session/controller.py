@@ -19,13 +19,14 @@ from pytest_modelrt.launcher import SimulatorError
 from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.worker import uses_cluster
+from pytest_modelrt.session.guard import Guard
 from pytest_modelrt.session.interrupt import STOP_SECONDS, say
 from pytest_modelrt.session.ledger import Ledger
 from pytest_modelrt.session.maas import REPORT_ATTRIBUTE as MAAS_ATTRIBUTE
 from pytest_modelrt.session.maas import MaasAccount
 from pytest_modelrt.session.notes import reason_of
 from pytest_modelrt.session.outcomes import REPORT_ATTRIBUTE
-from pytest_modelrt.session.resume import prepare
+from pytest_modelrt.session.resume import await_orphans, prepare
 from pytest_modelrt.session.run import WORKER_INPUT, Run
 from pytest_modelrt.session.simulated import SimulatedCluster
 from pytest_modelrt.session.surroundings import connect, journal_of, remove_case
@@ -56,6 +57,7 @@ class Controller:
         self._simulator = SimulatedCluster(run) if run.simulated else None
         self._pages: RunPages | None = None
         self._alive: IO[bytes] | None = None
+        self._guard: Guard | None = None
         self._cluster: Cluster | None = None
 
     # -------------------------------------------------------------------------------------------- beginning
@@ -97,9 +99,11 @@ class Controller:
             limits={**{tier.name: tier.limit for tier in campaign.tiers}, "gpu_budget": campaign.gpu_budget},
         )
         try:
+            await_orphans(run)
             self._alive = hold(create_run(run.reports, self.info))
             self._pages = RunPages(run.reports, run.plan, campaign, run.directory)
-        except JournalError as error:
+            self._guard = Guard(run.directory, run.settings.config)
+        except (JournalError, OSError) as error:
             self.info = None
             raise pytest.UsageError(str(error)) from None
         self._write(EventKind.RUN_STARTED)
@@ -185,6 +189,8 @@ class Controller:
 
     def pytest_unconfigure(self) -> None:
         """The last chance to stop what we started."""
+        if self._guard is not None and self.info is not None and self.info.finished is not None:
+            self._guard.dismiss()
         if self._simulator is not None:
             self._simulator.stop()
 

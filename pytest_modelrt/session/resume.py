@@ -12,6 +12,7 @@ import pytest
 from pytest_modelrt.clock import rfc3339, utc_now
 from pytest_modelrt.cluster.model import ClusterError
 from pytest_modelrt.journal.adopt import dead_runs
+from pytest_modelrt.journal.alive import await_writers
 from pytest_modelrt.journal.model import RunInfo
 from pytest_modelrt.journal.resume import Carried, carried_verdict, case_key, read_table, write_table
 from pytest_modelrt.journal.rundir import read_info, write_info
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 DEAD_RUNS = 5
 """So many of the latest killed runs are swept before a resumed one begins."""
+ORPHAN_SECONDS = 15.0
+"""Real seconds that workers of a killed controller get to come to their verdicts; xdist gives them ten."""
 
 _TABLE = pytest.StashKey[dict[str, Carried]]()
 _PLATFORM = pytest.StashKey[str]()
@@ -60,6 +63,13 @@ def carry_over(request: pytest.FixtureRequest, case: Case, carried: Carried, key
 
     pronounce(request, case, carried_verdict(case, carried, key, rfc3339(utc_now())))
     pytest.skip(f"carried over: {carried.text}")
+
+
+def await_orphans(run: Run) -> None:
+    """When resuming: workers of a killed run may still be at it, and what they are about to judge is not run twice."""
+    if run.settings.resume:
+        for path in dead_runs(run.reports, run.directory)[-DEAD_RUNS:]:
+            await_writers(path, ORPHAN_SECONDS)
 
 
 def prepare(run: Run, target: Target, info: RunInfo, store: ResultsStore, connect: Callable[[], Cluster]) -> RunInfo:

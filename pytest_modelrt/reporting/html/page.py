@@ -212,7 +212,8 @@ def _incomplete(view: RunView) -> str:
     judged = len(view.verdicts)
     total = len(view.info.selection) if view.info else judged
     last = view.last_time[:19].replace("T", " ")
-    return f"The run goes on, or was killed: {judged} of {total} cases have a verdict, last sign of life {last} UTC."
+    said = "The run was killed" if view.killed else "The run goes on, or was killed"
+    return f"{said}: {judged} of {total} cases have a verdict, last sign of life {last} UTC."
 
 
 def _tiles(entries: Sequence[Entry]) -> list[dict[str, Any]]:
