@@ -36,6 +36,7 @@ from pytest_modelrt.cluster.model import (
 from pytest_modelrt.cluster.objects import METADATA_ONLY, Objects
 from pytest_modelrt.cluster.ownership import is_ours, require_ours
 from pytest_modelrt.cluster.waiting import kubectl_line, why_still_there
+from pytest_modelrt.lag import clock_of
 from pytest_modelrt.redaction import redact, register_secret
 
 if TYPE_CHECKING:
@@ -80,12 +81,14 @@ class Cluster:
         if target.in_cluster:
             connection = Connection.in_cluster()
             info = ClusterInfo(connection.server, "in-cluster", simulated=False, speed=1.0)
+            clock: Clock = ScaledClock()
         else:
             kubeconfig = resolve(target)
             connection = Connection.from_kubeconfig(kubeconfig)
             simulated = kubeconfig.simulator is not None
             info = ClusterInfo(kubeconfig.server, kubeconfig.context, simulated, kubeconfig.speed)
-        api = Api(connection, ScaledClock(info.speed), tolerate=tolerate_outage)
+            clock = clock_of(kubeconfig.speed, kubeconfig.simulator)
+        api = Api(connection, clock, tolerate=tolerate_outage)
         version = str(api.call("GET", "/version", tolerate=first_contact).get("gitVersion", ""))
         known = ClusterInfo(info.server, info.context, info.simulated, info.speed, version)
         return cls(api, known, run_id)

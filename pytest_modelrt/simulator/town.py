@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from pytest_modelrt.clock import SIMULATOR_EXTENSION, Clock
+from pytest_modelrt.lag import LagMeter
 from pytest_modelrt.simulator import platforms
 from pytest_modelrt.simulator.apiserver.admission import AdmissionRequest
 from pytest_modelrt.simulator.apiserver.pki import Authority
@@ -69,6 +70,8 @@ class Town:
         self._scenario.opening.close()
         async with AsyncExitStack() as stack:
             stack.callback(self._host_port.close)
+            beating = asyncio.create_task(LagMeter(self._residence.directory).run(), name="lag")
+            stack.push_async_callback(_cancelled, beating)
             client, authority = await self._reach(apiserver, stack)
             platform = Platform(client, self._clock, self._profile)
             stack.push_async_callback(platform.informers.stop)
