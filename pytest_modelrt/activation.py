@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from pytest_modelrt import fixtures, markers
 from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.options import resolve
+from pytest_modelrt.redaction import register_secrets_in
 from pytest_modelrt.scheduling.worker import WorkerHooks
 from pytest_modelrt.session.breaker import BreakerGate
 from pytest_modelrt.session.collection import Collection
@@ -15,6 +18,7 @@ from pytest_modelrt.session.dispatch import Dispatch
 from pytest_modelrt.session.dry_run import DryRun, keep_to_one_process
 from pytest_modelrt.session.interrupt import ControllerInterrupts, Interrupts
 from pytest_modelrt.session.maas import MaasFindings
+from pytest_modelrt.session.masking import Masking
 from pytest_modelrt.session.outcomes import Outcomes
 from pytest_modelrt.session.run import RUN, is_worker, open_run
 from pytest_modelrt.session.shards import Shard
@@ -29,10 +33,12 @@ def activate(config: pytest.Config) -> None:
     Raises:
         pytest.UsageError: options or config tree cannot be used.
     """
+    register_secrets_in(dict(os.environ))
     run = open_run(config, resolve(config))
     config.stash[RUN] = run
     markers.register(config, run.plan)
     register = config.pluginmanager.register
+    register(Masking(), "modelrt-masking")
     register(fixtures, "modelrt-fixtures")
     register(Collection(run), "modelrt-collection")
     if run.settings.shard is not None:

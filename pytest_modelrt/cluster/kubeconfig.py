@@ -12,6 +12,7 @@ import yaml
 
 from pytest_modelrt.clock import SIMULATOR_EXTENSION
 from pytest_modelrt.cluster.model import ClusterError, ClusterTarget
+from pytest_modelrt.redaction import register_secrets_in
 
 VARIABLE = "KUBECONFIG"
 _HOW = "name an existing file with --modelrt-kubeconfig or KUBECONFIG"
@@ -46,6 +47,7 @@ def resolve(target: ClusterTarget, environ: Mapping[str, str] = os.environ) -> K
     for path in paths:
         document = _read(path)
         current = current or str(document.get("current-context") or "")
+        register_secrets_in(document)
         for section, known in entries.items():
             for name, entry in _named(document, section, path):
                 known.setdefault(name, entry)

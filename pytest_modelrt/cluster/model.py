@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pytest_modelrt.redaction import redact
+
 Object = dict[str, Any]
 """A Kubernetes object as a plain dictionary."""
 
@@ -122,7 +124,10 @@ class ClusterInfo:
 
 
 class ClusterError(Exception):
-    """The cluster refused or could not be reached."""
+    """The cluster refused or could not be reached; the words are without secrets."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 class ApiError(ClusterError):
@@ -133,7 +138,7 @@ class ApiError(ClusterError):
         self.code = code
         self.reason = reason
         """Machine-readable: ``NotFound``, ``AlreadyExists``, ``Conflict``, ``Invalid``, ``Forbidden``, ..."""
-        self.message = message
+        self.message = str(self)
         self.details = details or {}
 
 

@@ -17,6 +17,7 @@ from pytest_modelrt.plan.document import MAX_BYTES, compose, line_of
 from pytest_modelrt.plan.load import display, read_text
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.plan.problems import ConfigError, Problem
+from pytest_modelrt.redaction import register_secrets_in
 
 MODEL_KINDS = ("ClusterBaseModel", "BaseModel")
 RUNTIME_KINDS = ("ClusterServingRuntime", "ServingRuntime")
@@ -70,6 +71,7 @@ class ManifestFile:
             raise ConfigError([Problem(display(self.path), self.line, "", what, "write plain YAML")]) from None
         if not isinstance(value, dict):
             raise ConfigError([Problem(display(self.path), self.line, "", "not a Kubernetes object", "write fields")])
+        register_secrets_in(value)
         return value
 
     @property

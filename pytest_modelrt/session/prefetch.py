@@ -18,10 +18,9 @@ from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.ahead import AheadBooks
 from pytest_modelrt.scheduling.jobs import Job
 from pytest_modelrt.scheduling.prefetch import DownloadTime
+from pytest_modelrt.session.surroundings import HUB_TOKEN
 from pytest_modelrt.stacks.protocol import DownloadsAhead, StackFailure
 
-TOKEN_SECRET = ("ome", "hf-token")
-"""Namespace and name of the Secret that holds the hub's token."""
 FOR_EVER = 30 * 86400.0
 
 Told = Callable[[str, DownloadTime], None]
@@ -178,7 +177,7 @@ class Prefetch:
 
 def _has_token(cluster: Cluster) -> bool:
     """Whether gated models can be downloaded; not when we may not look."""
-    namespace, name = TOKEN_SECRET
+    namespace, name = HUB_TOKEN
     try:
         return any(secret["metadata"]["name"] == name for secret in cluster.list_metadata(SECRET, namespace))
     except ClusterError:

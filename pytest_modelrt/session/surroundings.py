@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from contextlib import AbstractContextManager
 from dataclasses import asdict, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from pytest_modelrt.clock import ScaledClock, rfc3339, utc_now
-from pytest_modelrt.cluster.model import ClusterError, Ownership
+from pytest_modelrt.cluster.model import ApiError, ClusterError, Ownership
 from pytest_modelrt.diagnosis.model import Evidence
 from pytest_modelrt.journal.files import atomic_write
 from pytest_modelrt.journal.model import Verdict
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 LIFETIME = timedelta(hours=12)
 """After this a stranger's sweep may delete what we created."""
+
+HUB_TOKEN = ("ome", "hf-token")
+"""Namespace and name of the Secret with the hub's token, which an engine or agent may write into its log."""
 
 _JOURNAL = pytest.StashKey["JournalWriter"]()
 
@@ -54,7 +58,10 @@ def connect(run: Run) -> Cluster:
     """
     from pytest_modelrt.cluster.cluster import Cluster
 
-    return Cluster.connect(run.target(), run_id=run.run_id)
+    cluster = Cluster.connect(run.target(), run_id=run.run_id)
+    with contextlib.suppress(ApiError):
+        cluster.learn_secret(*HUB_TOKEN)
+    return cluster
 
 
 def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
@@ -123,6 +130,7 @@ def finish(request: pytest.FixtureRequest, life: CaseLife, inputs: str) -> None:
 def pronounce(request: pytest.FixtureRequest, case: Case, verdict: Verdict) -> None:
     """Write a verdict down, and leave it where the reports find it."""
     run = request.config.stash[RUN]
+    verdict = Verdict.from_data(cast(dict[str, Any], redact_value(verdict.as_data())))
     journal_of(request.config).verdict(verdict)
     request.node.stash[VERDICT] = verdict
     tier = run.campaign.tier_of(case.gpus).name

@@ -13,6 +13,7 @@ from pytest_modelrt.manifests.objects import mapping
 from pytest_modelrt.manifests.repair import Repair, repair_gated, repair_runtime, repaired_object, unified_diff
 from pytest_modelrt.manifests.tree import ManifestFile
 from pytest_modelrt.manifests.versions import Profile
+from pytest_modelrt.redaction import redact
 from pytest_modelrt.stacks.ome.context import Context, dig
 from pytest_modelrt.stacks.ome.files import CaseFiles
 from pytest_modelrt.stacks.ome.platform import platform_version
@@ -90,6 +91,6 @@ def _keep(
         context.observe("repair", {**data, "policy": policy})
     name = f"{context.case.resource_name}-{what}.patch"
     patch = unified_diff(shown, source.text, repair.text)
-    atomic_write(run_dir / "repairs" / name, patch.encode())
+    atomic_write(run_dir / "repairs" / name, redact(patch).encode())
     if policy == "write":
         atomic_write(Path(repair.file), repair.text.encode())
