@@ -46,9 +46,16 @@ class Kinds:
         raise ClusterError(f"the cluster serves no {kind} in {api_version}; is the platform installed?")
 
     def groups(self) -> list[str]:
-        """Every ``apiVersion`` the cluster serves, of each group the preferred one."""
-        listed = self._api.call("GET", "/apis").get("groups") or []
-        return ["v1", *(group["preferredVersion"]["groupVersion"] for group in listed)]
+        """Every ``apiVersion`` the cluster serves, of each group the preferred one first.
+
+        A group may serve some kinds in another version only.
+        """
+        found = ["v1"]
+        for group in self._api.call("GET", "/apis").get("groups") or []:
+            preferred = group["preferredVersion"]["groupVersion"]
+            others = (each["groupVersion"] for each in group.get("versions") or [])
+            found += [preferred, *(each for each in others if each != preferred)]
+        return found
 
     def served(self, api_version: str, verbs: frozenset[str] = frozenset()) -> list[Resource]:
         """What the cluster serves under one group and version with these verbs; empty when it has none.

@@ -120,13 +120,12 @@ def find(cluster: Cluster, wanted: Wanted, unseen: list[str] | None = None) -> l
 
 
 def _kinds(cluster: Cluster) -> list[Resource]:
-    """Every kind that can be listed and deleted, those with an order first, in the version the cluster prefers."""
-    served = {
-        (resource.group, resource.plural): resource
-        for api_version in cluster.kinds.groups()
-        for resource in cluster.kinds.served(api_version, frozenset({"list", "delete"}))
-        if resource.plural not in _FOLLOWERS
-    }
+    """Every kind that can be listed and deleted, those with an order first; in the preferred version where it has one."""
+    served: dict[tuple[str, str], Resource] = {}
+    for api_version in cluster.kinds.groups():
+        for resource in cluster.kinds.served(api_version, frozenset({"list", "delete"})):
+            if resource.plural not in _FOLLOWERS:
+                served.setdefault((resource.group, resource.plural), resource)
     first = [served.pop((item.group, item.plural), item) for item in _FIRST]
     return [*first, *served.values()]
 

@@ -50,6 +50,14 @@ class Authority:
         return ssl.create_default_context(cadata=self.ca_pem.decode())
 
 
+def kubelet_context() -> ssl.SSLContext:
+    """TLS for talking to kubelets, whoever signed them: as ``kube-apiserver`` without a kubelet certificate authority."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def load_chain(context: ssl.SSLContext, certificate: bytes, key: bytes) -> None:
     """Load a PEM pair; the ssl module reads it only from a file, which does not outlive this call."""
     with tempfile.TemporaryDirectory(prefix="modelrt-tls-") as folder:

@@ -28,7 +28,7 @@ from pytest_modelrt.simulator.apiserver.housekeeping import ALL, Housekeeping
 from pytest_modelrt.simulator.apiserver.kinds.catalog import builtin_resources
 from pytest_modelrt.simulator.apiserver.openapi import OpenApi
 from pytest_modelrt.simulator.apiserver.pipeline import WriteOptions
-from pytest_modelrt.simulator.apiserver.pki import Authority
+from pytest_modelrt.simulator.apiserver.pki import Authority, kubelet_context
 from pytest_modelrt.simulator.apiserver.proxy import KubeletProxy
 from pytest_modelrt.simulator.apiserver.rbac import Authorizer
 from pytest_modelrt.simulator.apiserver.resources import Catalog, Resource
@@ -77,7 +77,7 @@ class ApiServer:
         self.authorizer = Authorizer(self.store)
         reviews = Reviews(self.store, signer, self.authenticator, self.authorizer, config.speed)
         self.api = Api(self.writer, self.deleter, reviews, self.watches)
-        self._kubelets = KubeletProxy(self.store, self.authority.client_context())
+        self._kubelets = KubeletProxy(self.store, kubelet_context())
         self._crds = CrdController(self.store, self.catalog, self.watches.end)
         self._crds.delete_instances = self._delete_all
         self.housekeeping = Housekeeping(

@@ -133,7 +133,8 @@ def test_four_workers_share_one_platform_and_the_run_leaves_nothing(tmp_path: Pa
     with launcher.start(tmp_path / "sim", speed=60, config_dir=CONFIG, nodes=2) as process:
         kubeconfig = process.wait_ready()
         found = _run(tmp_path / "reports", "-m", "maas", "-k", SOME, "-n", "4", f"--modelrt-kubeconfig={kubeconfig}")
-        command = [kubectl_binary, "get", "namespaces,clusterroles", "-l", "modelrt.io/run-id", "-o", "name"]
+        kinds = "namespaces,clusterroles,kuadrants,authpolicies,ratelimitpolicies,tokenratelimitpolicies"
+        command = [kubectl_binary, "get", kinds, "-A", "-l", "modelrt.io/run-id", "-o", "name"]
         left = subprocess.run(command, env=_only(kubeconfig), capture_output=True, text=True, check=True)
     assert found.code == 0, found.text
     assert found.verdicts["maas/model-a"]["outcome"] == "passed"

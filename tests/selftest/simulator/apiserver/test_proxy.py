@@ -49,9 +49,9 @@ async def _kubelet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 @pytest.fixture(scope="module")
 def node(cluster: Cluster) -> Iterator[int]:
-    """The port of a fake kubelet that serves with a certificate of the cluster."""
+    """The port of a fake kubelet; its certificate is of another authority, as when nodes are of another process."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    pki.load_chain(context, *cluster.server.issue_certificate("127.0.0.1"))
+    pki.load_chain(context, *pki.Authority().issue("127.0.0.1"))
     server = cluster.run(asyncio.start_server(_kubelet, "127.0.0.1", 0, ssl=context))
     yield server.sockets[0].getsockname()[1]
     cluster.call(server.close)
