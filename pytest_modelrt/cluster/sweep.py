@@ -120,7 +120,7 @@ def find(cluster: Cluster, wanted: Wanted, unseen: list[str] | None = None) -> l
 
 
 def _kinds(cluster: Cluster) -> list[Resource]:
-    """Every kind that can be listed and deleted, those with an order first; in the preferred version where it has one."""
+    """Every kind that can be listed and deleted, those with an order first; in its preferred version if it has one."""
     served: dict[tuple[str, str], Resource] = {}
     for api_version in cluster.kinds.groups():
         for resource in cluster.kinds.served(api_version, frozenset({"list", "delete"})):

@@ -51,7 +51,7 @@ class Authority:
 
 
 def kubelet_context() -> ssl.SSLContext:
-    """TLS for talking to kubelets, whoever signed them: as ``kube-apiserver`` without a kubelet certificate authority."""
+    """TLS for talking to kubelets, whoever signed them: ``kube-apiserver`` too trusts any unless told otherwise."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
