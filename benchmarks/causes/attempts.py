@@ -18,6 +18,7 @@ import yaml
 
 from pytest_modelrt import launcher
 from pytest_modelrt.clock import ScaledClock
+from pytest_modelrt.journal.files import JournalError
 from pytest_modelrt.journal.model import Verdict
 from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.trace import CaseTrace
@@ -72,9 +73,16 @@ def attempt(cluster: Cluster, workers: int) -> list[Attempt]:
         if cluster.keep is not None:
             shutil.copytree(folder / "reports", cluster.keep / "reports")
             shutil.copy(folder / "sim" / LEDGER, cluster.keep)
-        runs = sorted((folder / "reports" / "runs").glob("*"))
-        traces = read_run(runs[0]).latest if runs else {}
+        traces = _traces(folder / "reports" / "runs")
         return [_judged(cluster, trial, traces.get(trial.case.id), signals, output) for trial in cluster.trials]
+
+
+def _traces(runs: Path) -> dict[str, CaseTrace]:
+    """What the journal says about each case; nothing where pytest ended before it wrote down what it runs."""
+    try:
+        return next((dict(read_run(run).latest) for run in sorted(runs.glob("*"))), {})
+    except JournalError:
+        return {}
 
 
 def _suite(cluster: Cluster, kubeconfig: Path, config: Path, folder: Path, workers: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 
 MILESTONES = (
     ("server_args=", "arguments parsed"),
@@ -19,16 +20,23 @@ MILESTONES = (
 )
 """(text in the log, phase it begins), in the order an engine writes them."""
 
-_SCHEDULER = "Scheduler hit an exception"
-_TRACEBACK = "Traceback (most recent call last)"
+_SCHEDULER = re.compile(r"\w+ hit an exception")
+"""SGLang's words before the traceback of a part that dies: Scheduler, DetokenizerManager, ..."""
+TRACEBACK = "Traceback (most recent call last)"
 _EXCEPTION = re.compile(
-    r"(?:^|\s)((?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit)|Exception)\b(?::.*)?)$"
+    r"(?:^|\s)((?:[A-Za-z_]\w*\.)*(?:[A-Za-z_]\w*(?:Error|Exception|Interrupt|Exit)(?:_\w+)?|Exception)\b(?::.*)?)$"
 )
 _AFTERMATH = re.compile(
     r"Received sigquit from a child process|NCCL.*abort|Child process unexpectedly failed|"
     r"GET /health\S* HTTP/\S+\" 503|Ignore import error when loading"
 )
 _NOISE = re.compile(r"server_args=|ServerArgs\(")
+_PEER = re.compile(r"Connection (closed|reset) by (remote )?peer|remote process exited|Connection was likely closed")
+"""A rank that lost another one: the other one's exception says why."""
+_RECORD = re.compile(r"\[\d{4}-\d\d-\d\d |INFO|WARNING")
+"""How the next record of a log begins."""
+AFTER = 8
+"""Lines that may belong to the message of an exception: some libraries give the reason there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class Crash:
     """Log lines before the traceback."""
     phase: str
     """Last milestone before it."""
+    after: tuple[str, ...] = ()
+    """What follows the exception's line and may still be its message."""
 
     @property
     def fingerprint(self) -> str:
@@ -69,32 +79,48 @@ def meaningful(log: str) -> list[str]:
 def first_crash(log: str) -> Crash | None:
     """The primary exception of ``log``; None when it holds none.
 
-    The traceback after ``Scheduler hit an exception`` outranks an earlier one, because engines print and survive
-    others (optional imports); among several ranks the earliest counts.
+    A traceback after ``... hit an exception`` outranks an earlier one, because engines print and survive others
+    (optional imports); so does one that no milestone follows. Among several ranks the earliest counts, but for one
+    that only lost its peer.
     """
     lines = meaningful(log)
-    start = _first(lines, _SCHEDULER)
-    if start is None:
-        start = _first(lines, _TRACEBACK)
-    if start is None:
-        return None
+    dying = [number for number, line in enumerate(lines) if _SCHEDULER.search(line)]
+    if dying:
+        found = list(filter(None, (_crash_at(lines, start) for start in dying)))
+        return next((crash for crash in found if not _PEER.search(crash.line)), found[0] if found else None)
+    for start in (number for number, line in enumerate(lines) if TRACEBACK in line):
+        crash = _crash_at(lines, start)
+        if crash is not None and not _survived(lines, start):
+            return crash
+    return None
+
+
+def _crash_at(lines: list[str], start: int) -> Crash | None:
+    """The exception that ends the traceback, or the chain of them, beginning at ``start``."""
     for number in range(start, len(lines)):
         line = lines[number]
-        if _TRACEBACK in line or line.startswith((" ", "\t")) or _NOISE.search(line):
+        if TRACEBACK in line or line.startswith((" ", "\t")) or _NOISE.search(line):
             continue
         found = _EXCEPTION.search(line)
         if found is not None and _is_last_of_chain(lines, number):
-            return Crash(found.group(1), tuple(lines[start : number + 1]), tuple(lines[:start]), phase(lines[:start]))
+            block, before = tuple(lines[start : number + 1]), tuple(lines[:start])
+            return Crash(found.group(1), block, before, phase(before), _message(lines, number + 1))
     return None
+
+
+def _message(lines: list[str], start: int) -> tuple[str, ...]:
+    rest = takewhile(lambda line: TRACEBACK not in line and not _RECORD.match(line), lines[start : start + AFTER])
+    return tuple(rest)
+
+
+def _survived(lines: list[str], start: int) -> bool:
+    """Whether the engine came further after that traceback."""
+    return phase(lines) != phase(lines[:start])
 
 
 def tail(log: str, count: int = 30) -> tuple[str, ...]:
     """The last ``count`` meaningful lines."""
     return tuple(meaningful(log)[-count:])
-
-
-def _first(lines: list[str], text: str) -> int | None:
-    return next((number for number, line in enumerate(lines) if text in line), None)
 
 
 def _is_last_of_chain(lines: list[str], number: int) -> bool:

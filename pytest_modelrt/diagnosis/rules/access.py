@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.diagnosis.logs import first_crash
-from pytest_modelrt.diagnosis.model import Evidence, Finding, ProbeExchange
-from pytest_modelrt.diagnosis.rules.objects import component, dig, finding, name_of, statuses
+from pytest_modelrt.diagnosis.model import Evidence, Finding, Manifest, ProbeExchange
+from pytest_modelrt.diagnosis.rules.objects import component, condition, dig, finding, name_of, statuses
 from pytest_modelrt.journal.model import EvidenceLine, Stage
 
 _FORBIDDEN = re.compile(r"pods is forbidden: User \S+ cannot list resource")
@@ -52,13 +53,28 @@ def _died(evidence: Evidence) -> EvidenceLine | None:
     for pod in evidence.pods:
         if component(pod.manifest) == "router":
             continue
-        for source, log in (*pod.previous_logs.items(), *pod.logs.items()):
+        overcome = {
+            str(container.get("name")) for container in statuses(pod.manifest) if _overcome(pod.manifest, container)
+        }
+        previous = {name: log for name, log in pod.previous_logs.items() if name not in overcome}
+        for source, log in (*previous.items(), *pod.logs.items()):
             crash = first_crash(log)
             if crash is not None:
                 return EvidenceLine(f"log pod/{name_of(pod.manifest)} container/{source}", crash.line)
         for container in statuses(pod.manifest):
             ended = dig(container, "lastState", "terminated")
-            if int(container.get("restartCount") or 0) and ended:
+            if int(container.get("restartCount") or 0) and ended and container.get("name") not in overcome:
                 text = f"restarted {container['restartCount']} times; last: {ended.get('reason')}"
                 return EvidenceLine(f"pod/{name_of(pod.manifest)}", text)
     return None
+
+
+def _overcome(pod: Manifest, container: Mapping[str, Any]) -> bool:
+    """Whether its restarts were before the pod became ready: what the engine died of then was no question of ours."""
+    ready = condition(pod, "Ready")
+    began, since = (
+        str(dig(container, "state", "running", "startedAt") or ""),
+        str(ready.get("lastTransitionTime") or ""),
+    )
+    restarted = int(container.get("restartCount") or 0) > 0
+    return restarted and ready.get("status") == "True" and bool(began) and began <= since

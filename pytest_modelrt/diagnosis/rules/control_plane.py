@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from pytest_modelrt.diagnosis.model import Evidence, Finding, Refusal
 from pytest_modelrt.diagnosis.rules.objects import finding
-from pytest_modelrt.journal.model import EvidenceLine
+from pytest_modelrt.journal.model import EvidenceLine, Outcome
 
+_UNKNOWN_KIND = ("could not find the requested resource", "page not found", "no matches for kind")
 _PLATFORM_GROUPS = ("ome.io", "serving.kserve.io")
 
 
@@ -24,13 +25,16 @@ def rules(evidence: Evidence) -> Iterator[Finding]:
     hint = ""
     if slug == "cluster-auth" and refusal.verb:
         hint = f"kubectl auth can-i {refusal.verb} {refusal.resource}"
-    yield finding(slug, [line], detail=refusal.message, hint=hint)
+    outcome = Outcome.ERROR if slug == "pod-create-rejected" else None  # a quota, which is the cluster's
+    yield finding(slug, [line], detail=refusal.message, hint=hint, outcome=outcome)
 
 
 def _slug(refusal: Refusal) -> str | None:
     message = refusal.message
-    if "failed calling webhook" in message:
+    if "failed calling webhook" in message or "conversion webhook" in message:
         return "platform-webhook-unavailable"
+    if "field is immutable" in message:
+        return "leftover-conflict"
     if "failed to create typed patch object" in message or "strict decoding error" in message:
         return "config-invalid"  # 500 for server-side apply of a field that no schema has
     if refusal.code == 401:
@@ -54,10 +58,12 @@ def _forbidden(message: str) -> str:
         return "config-invalid"
     if "is being terminated" in message:
         return "namespace-stuck-terminating"
+    if "exceeded quota" in message:
+        return "pod-create-rejected"
     return "cluster-auth"
 
 
 def _is_missing_kind(refusal: Refusal) -> bool:
-    generic = "could not find the requested resource" in refusal.message or "page not found" in refusal.message
+    generic = any(words in refusal.message for words in _UNKNOWN_KIND)
     # An unknown kind is answered without saying which; everything else the suite asks for is part of every cluster.
     return generic and (not refusal.resource or any(group in refusal.resource for group in _PLATFORM_GROUPS))

@@ -6,16 +6,24 @@ import re
 from collections.abc import Iterator
 
 from pytest_modelrt.diagnosis.model import Evidence, Finding, Manifest
-from pytest_modelrt.diagnosis.rules.objects import dig, finding, name_of
+from pytest_modelrt.diagnosis.rules.objects import condition, dig, finding, name_of
 from pytest_modelrt.journal.model import EvidenceLine, Stage
 
+_STATUS = r"(HTTP (status client error \()?{0}\b|\b{0} (Client Error|Too Many|Unauthorized|Forbidden|Not Found))"
 _SECRET = re.compile(r"Failed to retrieve secret|does not contain key|secret \S+ not found", re.I)
 _NOT_FOUND = re.compile(
-    r"X-Error-Code: (Repo|Revision|Entry)NotFound|HTTP (status client error \()?404|not found in repository"
+    r"X-Error-Code: (Repo|Revision|Entry)NotFound|(Repo|Repository|Revision|Entry) ?Not ?Found|"
+    r"not found in repository|" + _STATUS.format("404")
 )
-_GATED = re.compile(r"X-Error-Code: GatedRepo|HTTP (status client error \()?40[13]|Failed to get XET token: HTTP 403")
-_RATE = re.compile(r"HTTP (status client error \()?429|[Rr]ate limit", re.I)
-_DISK = re.compile(r"No space left on device")
+_GATED = re.compile(
+    r"GatedRepo|gated repo|not in the authorized list|awaiting a review|" + _STATUS.format("40[13]"), re.I
+)
+_SIGNED = re.compile(r"Request has expired|ExpiredToken|SignatureDoesNotMatch|RequestTimeTooSkewed")
+"""403 of the storage behind the hub: an address that was signed for a while, no word about rights."""
+_RATE = re.compile(r"Rate.?limit|" + _STATUS.format("429"), re.I)
+_DISK = re.compile(r"No space left on device|Disk quota exceeded|not enough (free )?(disk )?space|"
+                   r"insufficient disk space", re.I)  # fmt: skip
+_CORRUPT = re.compile(r"(checksum|hash|sha256|md5|size|etag) mismatch|Consistency check failed|corrupt", re.I)
 _FAILED = re.compile(r"Failed to download|failed after \d+ attempts")
 _UNPARSED = re.compile(r"Failed to parse and update model config|unsupported model type")
 
@@ -26,17 +34,18 @@ def rules(evidence: Evidence) -> Iterator[Finding]:
         yield from metadata_findings(evidence)
     if evidence.stage is not Stage.MODEL or evidence.refusal is not None:
         return
-    logged = list(_from_logs(evidence))
-    yield from logged
-    yield from _disk_pressure(evidence)
-    if not logged:
-        yield from _from_state(evidence)
+    said = list(_from_logs(evidence)) or list(_disk_pressure(evidence))
+    yield from said or _from_state(evidence)
 
 
-def _agent_lines(evidence: Evidence, pattern: re.Pattern[str]) -> list[EvidenceLine]:
+def _agent_lines(
+    evidence: Evidence, pattern: re.Pattern[str], unless: re.Pattern[str] | None = None
+) -> list[EvidenceLine]:
+    """The first line of each agent's log that fits."""
     found = []
     for node, log in sorted(evidence.agent_logs.items()):
-        line = next((line for line in log.splitlines() if pattern.search(line)), None)
+        lines = (line for line in log.splitlines() if unless is None or not unless.search(line))
+        line = next((line for line in lines if pattern.search(line)), None)
         if line is not None:
             found.append(EvidenceLine(f"log model-agent on {node}", line.strip()))
     return found
@@ -49,8 +58,9 @@ def _from_logs(evidence: Evidence) -> Iterator[Finding]:
         ("download-not-found", _NOT_FOUND),
         ("download-gated", _GATED),
         ("download-rate-limited", _RATE),
+        ("download-corrupt", _CORRUPT),
     ):
-        lines = _agent_lines(evidence, pattern)
+        lines = _agent_lines(evidence, pattern, unless=_SIGNED)
         if not lines:
             continue
         if slug == "download-gated":
@@ -81,11 +91,18 @@ def _gated(evidence: Evidence, lines: list[EvidenceLine]) -> Finding:
 
 
 def _disk_pressure(evidence: Evidence) -> Iterator[Finding]:
-    for node in evidence.nodes:
-        for entry in dig(node, "status", "conditions") or ():
-            if entry.get("type") == "DiskPressure" and entry.get("status") == "True":
-                line = EvidenceLine(f"node/{name_of(node)}", f"DiskPressure: {entry.get('message', '')}")
-                yield finding("disk-full", [line], time=str(entry.get("lastTransitionTime", "")))
+    """A full disk where the model did not arrive; the disks of other nodes are none of its business."""
+    ready = dig(evidence.model or {}, "status", "nodesReady") or ()
+    concerned = {node for node, entry in evidence.node_entries.items() if entry.get("status") != "Ready"}
+    concerned |= set(dig(evidence.model or {}, "status", "nodesFailed") or ())
+    full = [node for node in evidence.nodes if condition(node, "DiskPressure").get("status") == "True"]
+    nowhere = not concerned and len(evidence.nodes) - len(full) < evidence.nodes_wanted
+    for node in full:
+        name, pressure = name_of(node), condition(node, "DiskPressure")
+        if name not in ready and (name in concerned or nowhere):
+            line = EvidenceLine(f"node/{name}", f"DiskPressure: {pressure.get('message', '')}")
+            yield finding("disk-full", [line], detail=f"node {name} has no space left",
+                          time=str(pressure.get("lastTransitionTime", "")))  # fmt: skip
 
 
 def _from_state(evidence: Evidence) -> Iterator[Finding]:
@@ -129,6 +146,8 @@ def _moving_or_stuck(evidence: Evidence, updating: dict[str, Manifest]) -> Findi
     idle = evidence.idle_seconds
     if idle is not None and idle < 300 and evidence.reason == "deadline":
         return finding("download-slow", lines, detail=f"still moving after {evidence.waited:.0f} s")
+    for node, log in sorted(evidence.agent_logs.items())[:2]:
+        lines += [EvidenceLine(f"log model-agent on {node}", line.strip()) for line in log.splitlines()[-1:]]
     still = f"no byte for {idle:.0f} s" if idle is not None else "no progress reported"
     return finding("download-stuck", lines, detail=f"{still} on {len(updating)} nodes")
 

@@ -6,15 +6,29 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pytest_modelrt.diagnosis.logs import Crash, first_crash, meaningful, phase, tail
+from pytest_modelrt.diagnosis.logs import TRACEBACK, Crash, first_crash, meaningful, phase, tail
 from pytest_modelrt.diagnosis.model import Evidence, Finding, PodSnapshot
 from pytest_modelrt.diagnosis.rules.objects import component, dig, event_line, events, finding, name_of, statuses
-from pytest_modelrt.diagnosis.rules.signatures import EXCEPTIONS, LINES, WARMUP_FAILED, Signature
+from pytest_modelrt.diagnosis.rules.placement import gpus_of
+from pytest_modelrt.diagnosis.rules.signatures import (
+    BARE,
+    EXCEPTIONS,
+    LINES,
+    WARMUP_FAILED,
+    WARMUP_GAVE_UP,
+    Signature,
+)
 from pytest_modelrt.journal.model import EvidenceLine
 
 _STARTUP_WARMUP = "warming up"
-_SCHEDULER = "Scheduler hit an exception"
-_WRONG_PATH = re.compile(r"statuscode: (404|405|400)")
+_DYING = "hit an exception"
+_WRONG_PATH = re.compile(r"statuscode: (400|401|403|404|405)")
+_NO_DIRECTORY = re.compile(r"Repo id must be|Incorrect path_or_model_id")
+"""Not one file but the whole directory is missing, whatever the platform says about the node."""
+_CAPACITY = re.compile(r"total capacity of ([\d.]+) GiB")
+_FREE = re.compile(r"Load weight begin\. avail mem=([\d.]+)")
+_NO_GPUS = "No CUDA GPUs are available"
+_STARTUP_KILL = re.compile(r"failed (startup|liveness) probe")
 
 
 def rules(evidence: Evidence) -> Iterator[Finding]:
@@ -37,7 +51,9 @@ def is_deterministic(log: str) -> bool:
     """Whether the first crash in ``log`` is a verdict: the same happens at every start."""
     crash = first_crash(log)
     if crash is None:
-        return phase(log.splitlines()) == _STARTUP_WARMUP  # killed in a warm-up that did not end in a whole window
+        said = _said(log, ended=True)
+        in_warmup = phase(log.splitlines()) == _STARTUP_WARMUP  # killed in one that did not end in a whole window
+        return in_warmup if said is None else said[0].deterministic
     match = _match(crash)
     return _in_warmup(crash) if match is None else match[0].deterministic
 
@@ -45,7 +61,7 @@ def is_deterministic(log: str) -> bool:
 def has_crashed(log: str) -> str:
     """Fingerprint of the scheduler's crash or failed warm-up in the log of a process that still runs; empty: none."""
     crash = first_crash(log)
-    return crash.fingerprint if crash and (_in_warmup(crash) or _SCHEDULER in "\n".join(crash.block)) else ""
+    return crash.fingerprint if crash and (_in_warmup(crash) or _DYING in "\n".join(crash.block)) else ""
 
 
 def serves_elsewhere(log: str, probe_failure: str) -> bool:
@@ -73,12 +89,27 @@ def _from_log(evidence: Evidence, pod: PodSnapshot, source: str, log: str) -> It
     if crash is not None:
         yield _crash(evidence, pod, source, crash)
         return
+    ended = source.startswith("previous") or _has_ended(pod) or evidence.reason == "deadline"
+    said = _said(log, ended=ended)
+    if said is not None:
+        signature, line, detail = said
+        hint = _OOM_HINTS.get(phase(log.splitlines()), "") if signature.slug == "cuda-oom" else ""
+        yield finding(signature.slug, [EvidenceLine(source, line)], detail=detail, hint=hint)
+
+
+def _said(log: str, *, ended: bool) -> tuple[Signature, str, str] | None:
+    """A signature on a line of a log without a traceback that counts, with that line and its detail."""
+    bare = ended and TRACEBACK not in log  # what a traceback says was survived
     for line in meaningful(log):
-        for signature in LINES:
-            found = signature.pattern.search(line)
+        for signature in (*LINES, *(EXCEPTIONS if bare and BARE.search(line) else ())):
+            found = signature.pattern.search(line) if not (signature.block or signature.before) else None
             if found is not None:
-                yield finding(signature.slug, [EvidenceLine(source, line)], detail=_detail(found, line))
-                return
+                return signature, line.strip(), _detail(found, line)
+    return None
+
+
+def _has_ended(pod: PodSnapshot) -> bool:
+    return any(dig(container, "state", "terminated") for container in statuses(pod.manifest))
 
 
 def _crash(evidence: Evidence, pod: PodSnapshot, source: str, crash: Crash) -> Finding:
@@ -86,6 +117,8 @@ def _crash(evidence: Evidence, pod: PodSnapshot, source: str, crash: Crash) -> F
     if _in_warmup(crash):
         detail = f"warm-up: {crash.line}"
         lines.insert(0, EvidenceLine(source, "Initialization failed. warmup error:"))
+        if WARMUP_GAVE_UP.search(crash.line):
+            return finding("warmup-hang", lines, detail=detail)
         match = _match(crash)
         if match is None or match[0].slug not in ("cuda-oom", "gpu-device-fault"):
             return finding("warmup-failed", lines, detail=detail)
@@ -95,12 +128,23 @@ def _crash(evidence: Evidence, pod: PodSnapshot, source: str, crash: Crash) -> F
         return finding("crashloop-unclassified", lines, detail=f"{crash.line} (while {crash.phase})")
     signature, detail = match
     slug = signature.slug
-    if slug == "weights-missing-on-node" and _node_holds_model(evidence, pod):
+    if slug == "weights-missing-on-node" and not _NO_DIRECTORY.search(crash.line) and _node_holds_model(evidence, pod):
         slug = "crashloop-weights"
+    if slug == "cuda-oom" and _was_occupied(crash):
+        slug = "gpu-memory-occupied"
+    if _NO_GPUS in crash.line and not gpus_of(pod.manifest):
+        slug = "tp-gpu-mismatch"
     hint = _OOM_HINTS.get(crash.phase, "") if slug == "cuda-oom" else ""
     if slug in ("cuda-oom", "kv-cache-memory"):
         detail = f"{detail} (while {crash.phase})"
     return finding(slug, lines, detail=detail, hint=hint)
+
+
+def _was_occupied(crash: Crash) -> bool:
+    """Whether less than half of the GPU was free before the first weight was loaded."""
+    total = _CAPACITY.search(crash.line)
+    free = next(filter(None, map(_FREE.search, crash.before)), None)
+    return total is not None and free is not None and float(free[1]) < float(total[1]) / 2
 
 
 def _in_warmup(crash: Crash) -> bool:
@@ -117,15 +161,16 @@ _OOM_HINTS = {
 
 def _match(crash: Crash) -> tuple[Signature, str] | None:
     block, before = "\n".join(crash.block), "\n".join(crash.before)
-    for signature in EXCEPTIONS:
-        found = signature.pattern.search(crash.line)
-        if found is None:
-            continue
-        if signature.block is not None and not signature.block.search(block):
-            continue
-        if signature.before is not None and not signature.before.search(before + "\n" + block):
-            continue
-        return signature, _detail(found, crash.line)
+    for text in (crash.line, "\n".join((crash.line, *crash.after))):
+        for signature in EXCEPTIONS:
+            found = signature.pattern.search(text)
+            if found is None:
+                continue
+            if signature.block is not None and not signature.block.search(block):
+                continue
+            if signature.before is not None and not signature.before.search(before + "\n" + block):
+                continue
+            return signature, _detail(found, crash.line)
     return None
 
 
@@ -166,17 +211,21 @@ def _silent(evidence: Evidence, pod: PodSnapshot) -> Iterator[Finding]:
     killed = [
         event
         for event in events(evidence, "Killing", kind="Pod")
-        if dig(event, "involvedObject", "name") == name and "failed startup probe" in str(event.get("message", ""))
+        if dig(event, "involvedObject", "name") == name and _STARTUP_KILL.search(str(event.get("message", "")))
     ]
     served = ("ready", "HTTP server up", _STARTUP_WARMUP)
-    if wrong_path and (doing in served or phase(_previous(pod)) in served):
+    before = _previous(pod)
+    if phase(before) == _STARTUP_WARMUP and any(WARMUP_GAVE_UP.search(line) for line in before):
+        yield _hang(pod, "\n".join(before), [])
+        return
+    if wrong_path and (doing in served or phase(before) in served):
         yield finding("probe-endpoint-mismatch", [event_line(wrong_path[0])], detail=str(wrong_path[0].get("message")))
-    elif "".join(pod.previous_logs.values()) and killed and phase(_previous(pod)) == _STARTUP_WARMUP:
-        yield _hang(pod, "\n".join(_previous(pod)), [event_line(killed[0])])
+    elif killed and phase(before) == _STARTUP_WARMUP:
+        yield _hang(pod, "\n".join(before), [event_line(killed[0])])
     elif doing == _STARTUP_WARMUP and (unhealthy or evidence.reason == "deadline"):
         yield _hang(pod, log, [event_line(event) for event in unhealthy[:1]])
-    elif killed:
-        last = phase(_previous(pod) or log.splitlines())
+    elif killed and (phase(before) != "ready" or "startup probe" in str(killed[0].get("message", ""))):
+        last = phase(before or log.splitlines())
         yield finding("startup-timeout", [event_line(killed[0])], detail=f"still {last} when the startup probe gave up")
     else:
         yield from _plain_exit(pod)

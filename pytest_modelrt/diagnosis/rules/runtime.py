@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from pytest_modelrt.diagnosis.model import Evidence, Finding
-from pytest_modelrt.diagnosis.rules.objects import condition, dig, event_line, events, finding, name_of
+from pytest_modelrt.diagnosis.rules.objects import component, condition, dig, event_line, events, finding, name_of
 from pytest_modelrt.journal.model import EvidenceLine, Outcome, Stage
 
 _VALIDATION = ("RuntimeValidationError", "RuntimeSelectionError")
@@ -21,22 +21,35 @@ _MISMATCH = (
     (re.compile(r"framework"), "runtime-mismatch-framework"),
     (re.compile(r"model format name is required"), "metadata-unparsed"),
 )
-_TEMPLATE = re.compile(r"failed to replace placeholders in container|function \"\w+\" not defined")
+_TEMPLATE = re.compile(r"failed to replace placeholders|container-tmpl|function \\*\"\w+\\*\" not defined")
+_NO_CONTAINER = re.compile(r"no containers found in pod spec and no runner spec provided")
+_REFUSED_SPEC = ("ModelReconcileError", "MergeSpecsError", "DeploymentModeError", "AcceleratorClassError",
+                 "ServerlessModeRejected")  # fmt: skip
+"""Events of a service the controller does not accept as it is."""
+_CONTROLLER = "log ome-controller-manager"
+_COMPLAINT = re.compile(r"error|forbidden|failed", re.I)
+_NO_RUNTIME = re.compile(r"no (supporting )?runtime found")
 
 
 def rules(evidence: Evidence) -> Iterator[Finding]:
     """Findings about matching and reconciling."""
-    mismatches = list(_validation(evidence))
-    yield from mismatches
-    yield from _rejected_pods(evidence)
+    engines = [pod for pod in evidence.pods if component(pod.manifest) != "router"]
+    found = list(_incomplete(evidence))
+    if not engines:  # once there is an engine, what was refused before has been overcome
+        found += [*_validation(evidence), *_rejected_pods(evidence)]
+        if evidence.stage is Stage.SERVICE and not found and evidence.refusal is None:
+            found += _not_acted_on(evidence)
+    yield from found
     yield from _autoselected(evidence)
-    if evidence.stage is Stage.SERVICE and not mismatches and evidence.refusal is None:
-        yield from _not_acted_on(evidence)
 
 
 def _validation(evidence: Evidence) -> Iterator[Finding]:
     for event in events(evidence, *_VALIDATION):
         message = str(event.get("message", ""))
+        if _NO_RUNTIME.search(message):
+            hint = "name the runtime in spec.runtime.name; the event lists why each one was excluded"
+            yield finding("runtime-not-found", [event_line(event)], detail=_reason(message), hint=hint)
+            return
         for pattern, slug in _MISMATCH:
             if pattern.search(message):
                 yield finding(slug, [event_line(event)], detail=_reason(message), hint=_suspicious(evidence, slug))
@@ -45,6 +58,10 @@ def _validation(evidence: Evidence) -> Iterator[Finding]:
             slug, detail = _compare(evidence)
             yield finding(slug, [event_line(event)], detail=detail or _reason(message))
             return
+    for event in events(evidence, *_REFUSED_SPEC, kind="InferenceService"):
+        hint = "mend what the event names in the service or runtime file"
+        yield finding("config-invalid", [event_line(event)], detail=str(event.get("message", "")), hint=hint)
+        return
 
 
 def _reason(message: str) -> str:
@@ -79,17 +96,24 @@ def _compare(evidence: Evidence) -> tuple[str, str]:
 def _rejected_pods(evidence: Evidence) -> Iterator[Finding]:
     for event in events(evidence, "FailedCreate"):
         if dig(event, "involvedObject", "kind") in ("ReplicaSet", "Job", "StatefulSet", "LeaderWorkerSet"):
-            message = str(event.get("message", ""))
-            outcome = Outcome.ERROR if "exceeded quota" in message else None
-            yield finding("pod-create-rejected", [event_line(event)], detail=message, outcome=outcome)
+            yield _rejected(event_line(event), str(event.get("message", "")))
             return
     for deployment in evidence.deployments:
         failure = condition(deployment, "ReplicaFailure")
         if failure.get("status") == "True":
-            line = EvidenceLine(f"deployment/{name_of(deployment)}", f"ReplicaFailure: {failure.get('message', '')}")
-            stamp = str(failure.get("lastTransitionTime", ""))
-            yield finding("pod-create-rejected", [line], detail=str(failure.get("message", "")), time=stamp)
+            message, stamp = str(failure.get("message", "")), str(failure.get("lastTransitionTime", ""))
+            yield _rejected(
+                EvidenceLine(f"deployment/{name_of(deployment)}", f"ReplicaFailure: {message}", stamp), message
+            )
             return
+
+
+def _rejected(line: EvidenceLine, message: str) -> Finding:
+    """A policy is the manifests' fault, a quota the cluster's, and a webhook that is away the platform's."""
+    if "failed calling webhook" in message:
+        return finding("platform-webhook-unavailable", [line], detail=message)
+    outcome = Outcome.ERROR if "exceeded quota" in message or "is being terminated" in message else None
+    return finding("pod-create-rejected", [line], detail=message, outcome=outcome)
 
 
 def _autoselected(evidence: Evidence) -> Iterator[Finding]:
@@ -117,14 +141,25 @@ def _not_acted_on(evidence: Evidence) -> Iterator[Finding]:
     template = next((line for line in evidence.controller_log.splitlines() if _TEMPLATE.search(line)), None)
     if template is not None or "{{" in json.dumps(dig(evidence.runtime or {}, "spec", "engineConfig")):
         text = template or "the runtime's arguments hold `{{`"
-        yield finding("runtime-template-error", [EvidenceLine("log ome-controller-manager", text.strip())], detail=text)
+        yield finding("runtime-template-error", [EvidenceLine(_CONTROLLER, text.strip())], detail=text)
         return
     if evidence.deployments:
         return
     finalizers = dig(service, "metadata", "finalizers") or ()
     running = [pod for pod in evidence.controllers if condition(pod, "Ready").get("status") == "True"]
+    complaints = [line.strip() for line in evidence.controller_log.splitlines() if _COMPLAINT.search(line)]
     text = (
         f"after {evidence.waited:.0f} s: {'no ' if not finalizers else ''}finalizer, no Deployment, no event; "
         f"{len(running)} of {len(evidence.controllers)} controller pods ready"
     )
-    yield finding("isvc-not-reconciled", [EvidenceLine(f"InferenceService {name_of(service)}", text)], detail=text)
+    lines = [EvidenceLine(f"InferenceService {name_of(service)}", text)]
+    lines += [EvidenceLine(_CONTROLLER, line) for line in complaints[-2:]]
+    yield finding("isvc-not-reconciled", lines, detail=text)
+
+
+def _incomplete(evidence: Evidence) -> Iterator[Finding]:
+    """A component without a container: the controller stops half-way, and only its log says so (facts: OME 5)."""
+    said = next((line for line in evidence.controller_log.splitlines() if _NO_CONTAINER.search(line)), None)
+    if said is not None and evidence.reason in ("deadline", "not-reconciled"):
+        hint = "take `router` out of the service file, or give the runtime a routerConfig"
+        yield finding("config-invalid", [EvidenceLine(_CONTROLLER, said.strip())], detail=said.strip(), hint=hint)
