@@ -11,6 +11,8 @@ from pytest_modelrt.manifests.objects import Object, mapping
 from pytest_modelrt.manifests.versions import Profile, compatible
 from pytest_modelrt.plan.sizes import parameters
 
+NO_FORMATS = "no supported formats"
+
 
 class MismatchKind(StrEnum):
     """What does not fit."""
@@ -63,8 +65,8 @@ def platform_reason(model: Object, mismatches: list[Mismatch], profile: Profile 
     if unnamed or mismatches[0].kind in (MismatchKind.SIZE, MismatchKind.DISABLED):
         return mismatches[0].message
     label = f"model format '{model_label(model)}' not in supported formats"
-    details = [found.message for found in mismatches if found.kind != MismatchKind.SIZE]
-    return label if profile == Profile.V0_1_4 else f"{label}: {', '.join(details)}"
+    details = ", ".join(found.message for found in mismatches if found.kind != MismatchKind.SIZE)
+    return label if profile == Profile.V0_1_4 or details == NO_FORMATS else f"{label}: {details}"
 
 
 def model_label(model: Object) -> str:
@@ -87,7 +89,7 @@ def _nearest(model: Mapping[str, Any], runtime: Mapping[str, Any], profile: Prof
     entries = runtime.get("supportedModelFormats")
     if not isinstance(entries, list) or not entries:
         field = "spec.supportedModelFormats"
-        return [Mismatch(MismatchKind.FORMAT, _name(model, "modelFormat"), None, "no supported formats", field)]
+        return [Mismatch(MismatchKind.FORMAT, _name(model, "modelFormat"), None, NO_FORMATS, field)]
     found = [
         _entry(model, entry if isinstance(entry, dict) else {}, f"spec.supportedModelFormats[{index}]", profile)
         for index, entry in enumerate(entries)

@@ -23,6 +23,8 @@ class Profile:
     """Which change of a model's spec makes the agents download again."""
     lenient_versions: bool = True
     """Whether versions of one to three parts and a leading ``v`` are understood, or exactly three parts."""
+    diffusion_pipelines: bool = True
+    """Whether models and runtimes have a ``diffusionPipeline``, and it is compared."""
     generic_parser: bool = True
     """Whether models of a type without its own parser get their spec filled."""
     reports_progress: bool = True
@@ -62,6 +64,7 @@ _V014 = replace(
     idle_conditions=True,
     redownload="any-change",
     lenient_versions=False,
+    diffusion_pipelines=False,
     generic_parser=False,
     reports_progress=False,
     reserve_label=False,

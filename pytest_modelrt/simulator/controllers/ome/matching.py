@@ -21,8 +21,15 @@ class MismatchError(Exception):
     """A runtime cannot serve a model; the text is OME's."""
 
 
+class PanicError(Exception):
+    """The comparison itself breaks down: OME follows a pointer that a half-given size range leaves empty."""
+
+    def __init__(self) -> None:
+        super().__init__("panic: runtime error: invalid memory address or nil pointer dereference [recovered]")
+
+
 def check_runtime(runtime_name: str, runtime: Spec, model: Spec, profile: Profile) -> None:
-    """Raise ``MismatchError`` unless the runtime's spec supports the model's spec."""
+    """Raise ``MismatchError`` unless the runtime's spec supports the model's spec; ``PanicError`` as OME does."""
     format_name = (model.get("modelFormat") or {}).get("name")
     if not format_name:
         raise MismatchError("invalid model specification: modelFormat.name: model format name is required")
@@ -115,10 +122,13 @@ def _distance(runtime: Spec, model: Spec) -> float:
 
 def _check_size(runtime_name: str, runtime: Spec, model: Spec, format_name: str) -> None:
     bounds, size = runtime.get("modelSizeRange"), model.get("modelParameterSize")
-    if not bounds or not size:
+    if bounds is None or size is None:
         return
-    if not size_of(bounds.get("min", "")) <= size_of(size) <= size_of(bounds.get("max", "")):
-        text = f"model size {size} is outside supported range [{bounds.get('min')}, {bounds.get('max')}]"
+    low, high = bounds.get("min"), bounds.get("max")
+    if low is None or high is None:
+        raise PanicError
+    if not size_of(low) <= size_of(size) <= size_of(high):
+        text = f"model size {size} is outside supported range [{low}, {high}]"
         raise MismatchError(f"runtime {runtime_name} does not support model {format_name}: {text}")
 
 
@@ -139,47 +149,52 @@ def _label(model: Spec) -> str:
 def _mismatch(entry: Spec, model: Spec, profile: Profile) -> str:
     """Why this supported format does not take the model; empty if it does."""
     reasons = [
+        *(_pipeline(model, entry) if profile.diffusion_pipelines else ()),
         _symmetric("architecture", model.get("modelArchitecture"), entry.get("modelArchitecture")),
         _symmetric("quantization", model.get("quantization"), entry.get("quantization")),
         _named("format", model.get("modelFormat"), entry.get("modelFormat"), profile),
         _named("framework", model.get("modelFramework"), entry.get("modelFramework"), profile),
-        _pipeline(model.get("diffusionPipeline"), entry.get("diffusionPipeline")),
     ]
     return ", ".join(reason for reason in reasons if reason)
 
 
 def _symmetric(what: str, model: str | None, runtime: str | None) -> str:
-    if model and not runtime:
+    """An attribute that both sides have, equal, or neither; an empty text is one that is there."""
+    if model == runtime:
+        return ""
+    if runtime is None:
         return f"model has {what} {model} but runtime has no {what} requirement"
-    if runtime and not model:
+    if model is None:
         return f"model has no {what} but runtime requires {runtime}"
-    return f"{what} mismatch (model={model}, runtime={runtime})" if model != runtime else ""
+    return f"{what} mismatch (model={model}, runtime={runtime})"
 
 
 def _named(what: str, model: Spec | None, runtime: Spec | None, profile: Profile) -> str:
-    ours, theirs = model or {}, runtime or {}
-    if not ours.get("name") or not theirs.get("name"):
-        return _symmetric(what, ours.get("name"), theirs.get("name"))
-    if ours["name"] != theirs["name"]:
-        return f"{what} name mismatch (model={ours['name']}, runtime={theirs['name']})"
-    mine, wanted = ours.get("version"), theirs.get("version")
-    if not mine and not wanted:
+    if model is None or runtime is None:
+        return _symmetric(what, _name(model), _name(runtime))
+    if model.get("name") != runtime.get("name"):
+        return f"{what} name mismatch (model={model.get('name')}, runtime={runtime.get('name')})"
+    mine, wanted = model.get("version"), runtime.get("version")
+    if mine is None and wanted is None:
         return ""
-    if not mine:
+    if mine is None:
         return f"model has no {what} version but runtime requires {wanted}"
-    if not wanted:
+    if wanted is None:
         return f"model has {what} version but runtime has no version requirement"
-    if compatible(mine, wanted, theirs.get("operator", "Equal"), lenient=profile.lenient_versions):
+    if compatible(mine, wanted, runtime.get("operator") or "Equal", lenient=profile.lenient_versions):
         return ""
     return f"{what} version mismatch (model={mine}, runtime={wanted})"
 
 
-def _pipeline(model: Spec | None, runtime: Spec | None) -> str:
-    if not runtime:
-        return ""
-    if not model:
-        return "model has no diffusion pipeline but runtime requires one"
-    for part, wanted in runtime.items():
-        if model.get(part) != wanted:
-            return f"diffusion pipeline mismatch ({part})"
-    return ""
+def _name(named: Spec | None) -> str | None:
+    return None if named is None else str(named.get("name"))
+
+
+def _pipeline(model: Spec, entry: Spec) -> list[str]:
+    """A runtime without a pipeline takes any; otherwise the class and each part it lists must be the model's."""
+    ours, theirs = model.get("diffusionPipeline") or {}, entry.get("diffusionPipeline") or {}
+    return [
+        f"diffusion pipeline {part} mismatch (model={ours.get(part)}, runtime={wanted})"
+        for part, wanted in theirs.items()
+        if ours.get(part) != wanted
+    ]
