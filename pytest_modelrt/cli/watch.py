@@ -101,7 +101,10 @@ class Watched:
         seen = {case: sum(verdict.stages.values()) for case, verdict in view.verdicts.items() if verdict.stages}
         usual = estimate(self._cases.values(), self._campaign, seen)
         jobs = []
+        carried = view.to_be_carried
         for name in info.selection:
+            if name in carried:
+                continue
             case, trace = self._cases.get(name), view.latest.get(name)
             if case is None or (trace is not None and trace.verdict is not None):
                 continue

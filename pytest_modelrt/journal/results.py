@@ -15,7 +15,7 @@ from typing import Any
 
 from pytest_modelrt.journal.files import JournalError, atomic_write, locked
 from pytest_modelrt.journal.lines import append, decode, encode
-from pytest_modelrt.journal.model import Outcome, RunInfo, Verdict
+from pytest_modelrt.journal.model import Outcome, RunInfo, Stage, Verdict
 from pytest_modelrt.journal.trace import CaseTrace
 from pytest_modelrt.plan.model import Case
 
@@ -67,6 +67,12 @@ class Result:
     def key(self) -> str:
         """Stable over renamed rows: vendor folder, object name and hub id."""
         return key_of(self.vendor, self.resource_name, self.hub_id)
+
+    @property
+    def download(self) -> float | None:
+        """Cluster seconds of the download, with what passed before the case began; None: it did not come to that."""
+        waited = self.verdict.stages.get(Stage.MODEL)
+        return None if waited is None else waited + self.hidden_download
 
     def as_data(self) -> dict[str, Any]:
         """JSON-able."""

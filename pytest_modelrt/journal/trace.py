@@ -91,6 +91,12 @@ class RunView:
         return not self.complete and any(note.data.get("what") == KILLED for note in self.notes)
 
     @property
+    def to_be_carried(self) -> frozenset[str]:
+        """Cases that a resumed run was not going to run again, as it said when it began."""
+        said = (note.data.get("carried") for note in self.notes if note.data.get("what") == "forecast")
+        return frozenset(str(case) for cases in said if isinstance(cases, list) for case in cases)
+
+    @property
     def latest(self) -> Mapping[str, CaseTrace]:
         """The last attempt of every case that was begun, by case id."""
         return self._latest

@@ -70,7 +70,7 @@ def _steps(result: Result) -> list[str]:
         "**Test Steps**:",
         "1. Applied Model",
         f"   - Status: {stage_state(result, Stage.MODEL)}",
-        f"   - Time to Ready: {minutes(verdict.stages.get(Stage.MODEL))}{nodes}",
+        f"   - Time to Ready: {minutes(result.download)}{_ahead(result)}{nodes}",
         "2. Applied Runtime",
         f"   - Status: {stage_state(result, Stage.RUNTIME)}",
         "3. Created Namespace",
@@ -82,6 +82,10 @@ def _steps(result: Result) -> list[str]:
         *_probe(result),
         "",
     ]
+
+
+def _ahead(result: Result) -> str:
+    return f", {result.hidden_download / 60:.1f} of them before the case began" if result.hidden_download >= 1 else ""
 
 
 def _probe(result: Result) -> list[str]:

@@ -45,7 +45,7 @@ def _row(result: Result, attempts: Sequence[Result]) -> tuple[str, ...]:
         result.run_id,
         verdict.finished[:16].replace("T", " "),
         f"{verdict.outcome}{cause}",
-        _seconds(verdict.stages.get(Stage.MODEL)),
+        _seconds(result.download),
         _seconds(verdict.stages.get(Stage.SERVICE)),
         _seconds(sum(verdict.stages.values()) if verdict.stages else None),
         "; ".join(filter(None, notes)),

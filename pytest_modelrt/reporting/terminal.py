@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
 
 from pytest_modelrt.journal.history import Change, Trend
 from pytest_modelrt.journal.model import Outcome, Verdict
@@ -26,10 +28,13 @@ def outcome_table(verdicts: Iterable[Verdict], *, quiet: bool = False, width: in
     lines = [] if quiet else [counts_line(known), *_carried_lines(known, width)]
     for outcome in _ORDER:
         chosen = [verdict for verdict in known if verdict.outcome is outcome]
-        by_cause = Counter(verdict.cause or "unknown" for verdict in chosen)
-        for slug in sorted(by_cause, key=lambda slug: (-by_cause[slug], slug)):
-            group = [verdict for verdict in chosen if (verdict.cause or "unknown") == slug]
-            lines += _cause_lines(outcome, slug, group, quiet, width)
+        by_cause = Counter(map(_why, chosen))
+        for why in sorted(by_cause, key=lambda why: (-by_cause[why], why)):
+            group = [verdict for verdict in chosen if _why(verdict) == why]
+            if outcome is Outcome.NOT_RUN and group[0].cause is None:
+                lines += _not_run_lines(why, group, quiet, width)
+            else:
+                lines += _cause_lines(outcome, why, group, quiet, width)
     if not quiet:
         lines += _warning_lines(known, width)
     return lines
@@ -58,6 +63,20 @@ def counts_line(verdicts: Sequence[Verdict]) -> str:
     return f"{', '.join(parts)} of {len(verdicts)}"
 
 
+def _why(verdict: Verdict) -> str:
+    """The cause; a case that nobody began has only a reason."""
+    if verdict.cause is None and verdict.outcome is Outcome.NOT_RUN:
+        return " ".join(verdict.summary.split()).removeprefix("not run: ")
+    return verdict.cause or "unknown"
+
+
+def _not_run_lines(why: str, group: Sequence[Verdict], quiet: bool, width: int) -> list[str]:
+    names = ", ".join(verdict.case for verdict in group)
+    if quiet:
+        return [_fit(f"not run ({len(group)}) {why}: {names}", width)]
+    return [*wrap(f"not run ({len(group)}): {why}", width, subsequent_indent="    "), _fit(f"    {names}", width)]
+
+
 def _cause_lines(outcome: Outcome, slug: str, group: Sequence[Verdict], quiet: bool, width: int) -> list[str]:
     head = f"{outcome.value:8} {slug} ({len(group)})"
     if quiet:
@@ -69,7 +88,7 @@ def _cause_lines(outcome: Outcome, slug: str, group: Sequence[Verdict], quiet: b
     if len(group) > MAX_NAMES:
         lines.append(f"    ... and {len(group) - MAX_NAMES} more")
     if group[0].hint:
-        lines.append(_fit(f"    next: {' '.join(group[0].hint.split())}", width))
+        lines += _whole(f"    next: {' '.join(group[0].hint.split())}", width)
     return lines
 
 
@@ -80,7 +99,7 @@ def _carried_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:
         return []
     said = ", ".join(f"{count} {outcome}" for outcome, count in Counter(item.outcome for item in carried).most_common())
     runs = sorted({item.run_id for item in carried})
-    return [_fit(f"carried over, not run again: {said} (run{'s' * (len(runs) > 1)} {', '.join(runs)})", width)]
+    return _whole(f"carried over, not run again: {said} (run{'s' * (len(runs) > 1)} {', '.join(runs)})", width)
 
 
 def _warning_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:
@@ -91,6 +110,11 @@ def _warning_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:
     kinds = Counter(text.split(":")[0] for _, text in warned)
     said = ", ".join(f"{kind} ({number})" for kind, number in kinds.most_common(4))
     return [_fit(f"warnings in {cases} case{'s' * (cases > 1)}: {said}", width)]
+
+
+def _whole(text: str, width: int) -> list[str]:
+    """As many lines as it takes: commands and addresses must not be cut."""
+    return textwrap.wrap(text, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
 
 
 def _fit(text: str, width: int) -> str:

@@ -54,7 +54,7 @@ def _summary_row(model: Model, result: Result | None) -> str:
     return row([
         cell(model.name),
         status(result),
-        _short(stages.get(Stage.MODEL)),
+        _short(result.download),
         _short(stages.get(Stage.SERVICE)),
         inference[0] if inference == OK or result.verdict.stage is Stage.PROBE else "-",
     ])  # fmt: skip

@@ -9,6 +9,7 @@ import pytest
 
 from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.model import EventKind, Verdict
+from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.ahead import AheadBooks
 from pytest_modelrt.scheduling.gate import Gate
 from pytest_modelrt.scheduling.jobs import Job, case_of
@@ -21,6 +22,7 @@ from pytest_modelrt.session.makespan import Makespan
 from pytest_modelrt.session.notes import note, report_not_run
 from pytest_modelrt.session.order import expected, in_order, predict
 from pytest_modelrt.session.prefetch import Prefetch
+from pytest_modelrt.session.resume import carried_cases
 from pytest_modelrt.session.run import Run
 from pytest_modelrt.session.status import StatusLine
 from pytest_modelrt.session.surroundings import make_stack
@@ -50,6 +52,8 @@ class Dispatch:
         """Case id -> how much of its download was waited for, where it ran ahead."""
         self._jobs: list[Job] = []
         """Without xdist: what has not started."""
+        self._carried: frozenset[str] = frozenset()
+        """Case ids that an earlier run speaks for."""
         self._left: dict[str, set[str]] = {}
         """Case id -> its tests that have not ended."""
 
@@ -107,12 +111,14 @@ class Dispatch:
         self._controller.begin(nodeids)
         if self.makespan is not None or self._controller.info is None:
             return
-        prediction = predict(list(nodeids), self._run, self.workers)
+        cases = self._run.plan.by_id()
+        self._carried = carried_cases(self._config, nodeids)
+        fresh = [nodeid for nodeid in nodeids if not self._is_carried(case_of(nodeid, cases))]
+        prediction = predict(fresh, self._run, self.workers)
         speed = self._controller.info.speed
         self.makespan = Makespan(prediction, ScaledClock(speed), Limits.of(self._run.campaign), self.workers)
-        note(self._config, "forecast", prediction.as_data())
-        cases = self._run.plan.by_id()
-        for nodeid in nodeids:
+        note(self._config, "forecast", {**prediction.as_data(), "carried": sorted(self._carried)})
+        for nodeid in fresh:
             if (case := case_of(nodeid, cases)) is not None:
                 self._left.setdefault(case.id, set()).add(nodeid)
         if self.leases is not None:
@@ -174,7 +180,10 @@ class Dispatch:
         self._status(state)
         tiers = self._scheduling.tiers if self._scheduling is not None else None
         if self._prefetch is not None and tiers is not None:
-            self._prefetch.waiting(tiers.waiting)
+            self._prefetch.waiting(job for job in tiers.waiting if job.key not in self._carried)
+
+    def _is_carried(self, case: Case | None) -> bool:
+        return case is not None and case.id in self._carried
 
     def withdraw(self) -> None:
         """Delete models that were downloaded ahead of cases that wait: their downloads may be what is in the way."""

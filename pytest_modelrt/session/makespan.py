@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pytest_modelrt.clock import Clock
-from pytest_modelrt.journal.model import Stage, Verdict
+from pytest_modelrt.journal.model import Outcome, Stage, Verdict
 from pytest_modelrt.scheduling.forecast import lower_bound
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.session.order import Prediction
@@ -35,7 +35,7 @@ class Makespan:
 
     def ended(self, verdict: Verdict) -> None:
         """A case has its verdict."""
-        if verdict.case in self._begun:
+        if verdict.case in self._begun and verdict.outcome is not Outcome.CARRIED_OVER:
             self._last = self._clock.monotonic()
             self._taken[verdict.case] = self._last - self._begun[verdict.case]
             self._waited[verdict.case] = verdict.stages.get(Stage.MODEL, 0.0)
@@ -71,7 +71,7 @@ class Makespan:
             else ""
         )
         return (
-            f"{len(self._taken)} cases in {self.seconds / 60:.0f} cluster minutes{share}; predicted "
+            f"{len(self._taken)} case{'s' * (len(self._taken) != 1)} in {self.seconds / 60:.0f} cluster minutes{share}; predicted "
             f"{predicted.makespan / 60:.0f}, {predicted.known} of {predicted.cases} estimates from earlier runs"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from pytest_modelrt.journal.rundir import read_info, write_info
 from pytest_modelrt.manifests.tree import ConfigTree
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.plan.problems import ConfigError
+from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.session.run import RUN, Run
 from pytest_modelrt.session.target import Target
 
@@ -55,6 +56,21 @@ def carried_over(config: pytest.Config, key: str) -> Carried | None:
     if _TABLE not in config.stash:
         config.stash[_TABLE] = read_table(run.directory)
     return config.stash[_TABLE].get(key)
+
+
+def carried_cases(config: pytest.Config, nodeids: Sequence[str]) -> frozenset[str]:
+    """Ids of the cases none of whose tests will run: nothing is downloaded for them, and they take no time."""
+    run = config.stash[RUN]
+    if not run.settings.resume:
+        return frozenset()
+    found: dict[str, bool] = {}
+    cases = run.plan.by_id()
+    for nodeid in nodeids:
+        case = case_of(nodeid, cases)
+        if case is not None:
+            carried = carried_over(config, inputs_of(config, case, nodeid)) is not None
+            found[case.id] = found.get(case.id, True) and carried
+    return frozenset(case_id for case_id, carried in found.items() if carried)
 
 
 def carry_over(request: pytest.FixtureRequest, case: Case, carried: Carried, key: str) -> None:

@@ -31,6 +31,8 @@ class Column:
     number: bool = False
 
 
+STAGE_WORDS = {"model": "download", "service": "start-up"}
+"""What a stage is called on the page, where that says more."""
 TIMED = (Stage.MODEL, Stage.SERVICE, Stage.PROBE, Stage.CLEANUP)
 COLUMNS = (
     Column("Model"),
@@ -68,6 +70,8 @@ class Entry:
     summary: str
     hint: str
     times: tuple[float | None, ...]
+    hidden: float
+    """Seconds of the download that passed before the case began; not among ``times``."""
     total: float
     spans: tuple[Mapping[str, Any], ...]
     evidence: tuple[EvidenceLine, ...]
@@ -130,6 +134,7 @@ def entry_of(
         summary=verdict.summary if verdict else "",
         hint=verdict.hint if verdict else "",
         times=tuple(seconds.get(stage) for stage in TIMED),
+        hidden=trace.hidden_download if trace else 0.0,
         total=sum(seconds.values()),
         spans=_spans(trace, seconds),
         evidence=_evidence(verdict.evidence if verdict else ()),
@@ -158,8 +163,9 @@ def anchor(case_id: str) -> str:
 
 
 def rerun_line(cases: Sequence[str]) -> str:
-    """The command that runs these cases again."""
-    return f"pytest -k {shlex.quote(' or '.join(cases))}"
+    """The command that runs these cases again, and none whose name only begins like one of theirs."""
+    exact = (f"[{case}]" for case in cases)
+    return f"pytest -k {shlex.quote(' or '.join(exact))}"
 
 
 def _word(trace: CaseTrace | None, word: str) -> str:
@@ -179,7 +185,13 @@ def _spans(trace: CaseTrace | None, seconds: Mapping[str, float]) -> tuple[Mappi
     total = sum(seconds.values()) or 1.0
     ended = trace.verdict.stage if trace and trace.verdict and trace.verdict.outcome is not Outcome.PASSED else None
     return tuple(
-        {"stage": stage, "seconds": took, "share": round(max(took / total, 0.004), 4), "ok": stage != ended}
+        {
+            "stage": stage,
+            "word": STAGE_WORDS.get(stage, stage),
+            "seconds": took,
+            "share": round(max(took / total, 0.004), 4),
+            "ok": stage != ended,
+        }
         for stage, took in seconds.items()
     )
 

@@ -126,9 +126,9 @@ class Slow:
 
 
 def slowest(view: RunView, stage: Stage, count: int = 8) -> list[Slow]:
-    """The cases that spent longest in a stage."""
+    """The cases that spent longest in a stage; of a download also what passed before the case began."""
     took = [
-        (trace.verdict.stages[stage], trace.case)
+        (trace.verdict.stages[stage] + (trace.hidden_download if stage is Stage.MODEL else 0.0), trace.case)
         for trace in view.latest.values()
         if trace.verdict is not None and stage in trace.verdict.stages
     ]
@@ -168,6 +168,34 @@ def nodes(view: RunView) -> list[Node]:
                 node.failed += 1
                 node.causes[verdict.cause or "unknown"] += 1
     return sorted(found.values(), key=lambda node: (-node.failed, -node.cases, node.name))
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The circuit breaker let nothing but canaries through; cluster seconds."""
+
+    start: float
+    end: float
+    why: str
+    last: bool
+    """It was open when the run ended, or still is."""
+
+
+def openings(view: RunView, scale: Scale) -> list[Opening]:
+    """From every opening of the breaker to its closing."""
+    found: list[Opening] = []
+    opened: float | None = None
+    why = ""
+    for event in view.breaker:
+        is_open = str(event.data.get("state", "")) not in ("closed", "")
+        if is_open and opened is None:
+            opened, why = scale.at(event.time), str(event.data.get("cause") or event.data.get("reason") or "")
+        elif not is_open and opened is not None:
+            found.append(Opening(opened, scale.at(event.time), why, last=False))
+            opened = None
+    if opened is not None:
+        found.append(Opening(opened, scale.end, why, last=True))
+    return found
 
 
 def state(trace: CaseTrace | None) -> str:

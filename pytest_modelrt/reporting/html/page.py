@@ -15,15 +15,17 @@ from markupsafe import Markup
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.journal.history import Change, Trends
 from pytest_modelrt.journal.model import Outcome, Stage, Verdict
+from pytest_modelrt.journal.resume import carried_of
 from pytest_modelrt.journal.trace import CaseTrace, RunView
 from pytest_modelrt.plan.model import Campaign, Plan
-from pytest_modelrt.reporting.html.entries import COLUMNS, Entry, anchor, entry_of, rerun_line
+from pytest_modelrt.reporting.html.entries import COLUMNS, STAGE_WORDS, Entry, anchor, entry_of, rerun_line
 from pytest_modelrt.reporting.html.numbers import (
     OUTCOMES,
     Scale,
     gpu_holdings,
     gpu_hours,
     nodes,
+    openings,
     peak,
     slot_holdings,
     slowest,
@@ -38,14 +40,9 @@ RERUN_NAMES = 40
 Links = Sequence[tuple[str, str]]
 """Title and address."""
 _NAVIGATION = "<!-- other runs -->"
-STAGES = (
-    ("preflight", "preflight"),
-    ("model", "download"),
-    ("runtime", "runtime"),
-    ("service", "start-up"),
-    ("probe", "probe"),
-    ("cleanup", "cleanup"),
-)
+_EYES = ("failed", "error", "running", "not-run", "skipped", "passed", "carried-over", "waiting")
+"""States in the order in which somebody who was not there wants to read about them."""
+STAGES = [(str(stage), STAGE_WORDS.get(stage, str(stage))) for stage in Stage]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +99,11 @@ class HtmlPage:
         return [head + _navigation(links).encode() + tail for links in places]
 
     def _rendered(self, view: RunView) -> list[_Rendered]:
-        """Every selected or begun case, in plan order, then those outside the plan."""
+        """Every selected or begun case: what wants eyes first, then plan order, then those outside the plan."""
         selected = dict.fromkeys([*(view.info.selection if view.info else ()), *view.latest])
         ordered = sorted(selected, key=lambda case: (self._cases[case].index if case in self._cases else 10**9, case))
-        return [self._case(case, view.latest.get(case), view) for case in ordered]
+        found = [self._case(case, view.latest.get(case), view) for case in ordered]
+        return sorted(found, key=lambda item: _EYES.index(item.entry.state))
 
     def _case(self, case_id: str, trace: CaseTrace | None, view: RunView) -> _Rendered:
         """Values, row and section of a case; remembered while it waits and once the verdict has fallen."""
@@ -133,9 +131,10 @@ class HtmlPage:
             "causes": _causes(list(verdicts.values())),
             "changes": _changes(entries),
             "slower": [item for item in entries if item.slower],
+            "carried": _carried(verdicts),
             "rerun": _rerun(verdicts),
             "stages": STAGES,
-            "breaker": bool(view.breaker),
+            "breaker": openings(view, scale),
             "timeline": self._timeline.draw(view, scale, {item.id: item.anchor for item in entries}),
             "gpu_text": _gpu_text(held, self._budget(view), scale),
             "gpu_chart": gpu_chart(held, scale, self._budget(view)),
@@ -197,7 +196,7 @@ def _facts(view: RunView, scale: Scale, count: int) -> list[str]:
     took = f"{real}" if scale.speed == 1 else f"{real} ({span_text(scale.end)} of cluster time)"
     return [
         f"{count} cases",
-        f"cluster {info.cluster}" + (" (simulated)" if info.simulated else ""),
+        f"cluster {info.cluster}" + (" (simulated)" if info.simulated and "simulated" not in info.cluster else ""),
         f"started {info.started[:19].replace('T', ' ')} UTC",
         f"took {took}" if info.finished else f"{took} so far",
         f"{info.workers} worker{'s' * (info.workers != 1)}",
@@ -247,10 +246,20 @@ def _causes(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
 
 def _changes(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """What earlier runs make of this one; passing as before is no news, and a first run has none."""
-    counts = Counter(item.change for item in entries)
+    counts = Counter(item.change for item in entries if item.change)
     told = [change for change in Change if change is not Change.STEADY and counts[change]]
     news = [change for change in told if change is not Change.UNKNOWN or counts[change] < sum(counts.values())]
     return [{"change": str(change), "count": counts[change]} for change in news]
+
+
+def _carried(verdicts: Mapping[str, Verdict]) -> str:
+    """What earlier runs said about the cases that were not run again; empty when there are none."""
+    carried = [found for verdict in verdicts.values() if (found := carried_of(verdict)) is not None]
+    if not carried:
+        return ""
+    said = ", ".join(f"{count} {outcome}" for outcome, count in Counter(item.outcome for item in carried).most_common())
+    runs = sorted({item.run_id for item in carried})
+    return f"{said} (run{_s(runs)} {', '.join(runs)})"
 
 
 def _rerun(verdicts: Mapping[str, Verdict]) -> str:
@@ -325,8 +334,14 @@ def _environment() -> Environment:
         trim_blocks=False,
     )
     environment.filters["span"] = lambda seconds: span_text(seconds) if seconds else "-"
+    environment.filters["plain"] = _plain
     environment.filters["took"] = lambda seconds: f"{seconds:.0f}" if seconds else ""
     return environment
+
+
+def _plain(text: object) -> Markup:
+    """Text between tags: quotes stay as they are, requests are full of them."""
+    return Markup(str(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
 @lru_cache(maxsize=4)

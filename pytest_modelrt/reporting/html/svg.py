@@ -8,10 +8,12 @@ from markupsafe import Markup, escape
 
 from pytest_modelrt.journal.model import Outcome
 from pytest_modelrt.journal.trace import CaseTrace, RunView
-from pytest_modelrt.reporting.html.numbers import Holding, Scale, peak, span_text, state, steps
+from pytest_modelrt.reporting.html.numbers import Holding, Scale, openings, peak, span_text, state, steps
 
 WIDTH = 1100.0
 LEFT, RIGHT = 52.0, 8.0
+EDGE = 28.0
+"""Half of a label of the axis: nearer to the end it is set left of its tick."""
 LANE, GAP = 20.0, 5.0
 COARSE = 2000
 """Attempts from which on those that passed are drawn as one shape, without stages and links."""
@@ -148,23 +150,19 @@ def _axis(scale: Scale, height: float) -> list[str]:
     for number in range(int(scale.end // step) + 1):
         x = _x(number * step, scale)
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 18:.0f}" class="tick"/>')
-        parts.append(f'<text x="{x:.1f}" y="{height - 4:.0f}" class="time">{span_text(number * step)}</text>')
+        name = "time" if x < WIDTH - EDGE else "lane"
+        parts.append(
+            f'<text x="{min(x, WIDTH):.1f}" y="{height - 4:.0f}" class="{name}">{span_text(number * step)}</text>'
+        )
     return parts
 
 
 def _breaker_bands(view: RunView, scale: Scale, height: float) -> list[str]:
-    """From every opening of the breaker to its closing."""
-    parts, opened, why = [], None, ""
-    for event in [*view.breaker, None]:
-        is_open = event is not None and str(event.data.get("state", "")) not in ("closed", "")
-        if is_open and event is not None and opened is None:
-            opened, why = scale.at(event.time), str(event.data.get("cause") or event.data.get("reason") or "")
-        elif not is_open and opened is not None:
-            end = scale.at(event.time) if event is not None else scale.end
-            parts.append(f"<g><title>{escape(f'breaker open: {why}')}</title>")
-            parts.append(_rect(opened, end, scale, 0, height - 18, "breaker") + "</g>")
-            opened = None
-    return parts
+    return [
+        f"<g><title>{escape(f'breaker open: {found.why}')}</title>"
+        f"{_rect(found.start, found.end, scale, 0, height - 18, 'breaker')}</g>"
+        for found in openings(view, scale)
+    ]
 
 
 def _area(stairs: Sequence[tuple[float, int]], scale: Scale, base: float, unit: float, name: str) -> str:

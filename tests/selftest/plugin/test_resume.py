@@ -61,6 +61,9 @@ def test_only_what_changed_is_run_again(campaign: pytest.Pytester, live: Live, t
     )
     assert outcomes(campaign) == {"SmolLM-135M": Outcome.PASSED, "SmolLM-1.7B": Outcome.CARRIED_OVER}
     second = read_run(campaign.path / "pages/runs/second")
+    assert second.to_be_carried == {"HuggingFaceTB/SmolLM-1.7B"}
+    result.stdout.fnmatch_lines("modelrt: 1 case in * cluster minutes*")
+    result.stdout.no_fnmatch_line("*downloaded ahead*")
     carried = carried_of(second.verdicts["HuggingFaceTB/SmolLM-1.7B"])
     assert carried is not None
     assert (carried.run_id, carried.outcome) == ("first", "passed")
@@ -68,6 +71,7 @@ def test_only_what_changed_is_run_again(campaign: pytest.Pytester, live: Live, t
     html = (campaign.path / "pages/index.html").read_text()
     assert f"Not run again for the same inputs: passed in run first on {carried.finished[:10]}." in html
     assert "Nothing failed, 1 of 2 passed" in html
+    assert "not results of this run:</b> 1 passed (run first)" in html
     store = ResultsStore.open(campaign.path / "pages")
     assert [(item.run_id, item.name) for item in store.attempts[2:]] == [("second", "SmolLM-135M")]
     assert read(campaign.path / "pages/test-results-summary.md").stats["Passed"] == "2"

@@ -5,19 +5,27 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from pytest_modelrt.clock import rfc3339
+from pytest_modelrt.journal.history import Trends
 from pytest_modelrt.journal.model import EventKind, StageEvent
 from pytest_modelrt.journal.reader import read_run
+from pytest_modelrt.journal.results import ResultsStore, result_of
 from pytest_modelrt.journal.writer import JournalWriter
 from pytest_modelrt.plan.model import Campaign, Plan
+from pytest_modelrt.reporting.aftermath import finish
 from pytest_modelrt.reporting.html import HtmlPage
+from pytest_modelrt.reporting.html.entries import rerun_line
 from pytest_modelrt.reporting.html.numbers import Holding, peak, steps
 from pytest_modelrt.reporting.pages import RunPages
-from tests.selftest.reporting.campaign import TROUBLES, Clockwork, some_troubles
+from pytest_modelrt.reporting.wording import notes
+from tests.selftest.reporting.campaign import START, TROUBLES, Clockwork, some_troubles
+from tests.selftest.reporting.conftest import CONFIG
 
 VOID = {"meta", "link", "br", "input", "img", "rect", "line", "path"}
 
@@ -156,3 +164,70 @@ def test_holdings_become_a_staircase() -> None:
     stairs = steps([Holding(0, 10, 2), Holding(5, 10, 4), Holding(10, 12, 1)])
     assert stairs == [(0.0, 0), (0, 2), (5, 6), (10, 1), (12, 0)]
     assert peak(stairs) == 6
+
+
+def test_what_wants_eyes_comes_first(run: Clockwork, plan: Plan, campaign: Campaign) -> None:
+    run.write()
+    run.finish()
+    order = re.findall(r'<tr data-o="([\w-]+)"', page(run, plan, campaign))
+    assert list(dict.fromkeys(order)) == ["failed", "error", "skipped", "passed"]
+
+
+def test_a_run_known_to_be_killed_says_so(run: Clockwork, plan: Plan, campaign: Campaign) -> None:
+    run.write(3)
+    finish(run.directory, CONFIG)
+    html = (run.directory / "index.html").read_text()
+    assert "<b>Incomplete.</b> The run was killed: 3 of 157 cases have a verdict" in html
+    assert (
+        html
+        == HtmlPage(plan, campaign, Trends(ResultsStore.open(run.directory.parent.parent), plan.by_id()))
+        .render(read_run(run.directory))
+        .decode()
+    )
+    run.finish()
+    assert not finish(run.directory, CONFIG)
+
+
+def test_the_next_run_finishes_pages_that_nobody_could_finish(
+    run: Clockwork, plan: Plan, campaign: Campaign, tmp_path: Path
+) -> None:
+    run.write(3)
+    later = Clockwork(tmp_path, plan.cases[:1], {}, run_id="later", started=START + timedelta(days=1))
+    half = tmp_path / f".index.html.{2**22 + 1}.0badcafe.tmp"
+    half.write_text("half a pa")
+    RunPages(tmp_path, plan, campaign, later.directory)
+    assert "3 of 157 cases have a verdict" in (run.directory / "index.html").read_text()
+    assert not half.exists()
+
+
+def test_openings_of_the_breaker_are_told_in_words(run: Clockwork, plan: Plan, campaign: Campaign) -> None:
+    run.write(3)
+    with JournalWriter(run.directory) as journal:
+        for minute, state in ((1, "open"), (2, "canary"), (3, "closed"), (4, "open")):
+            data = {"what": "breaker", "state": state, "cause": f"the hub <is> away {minute}"}
+            moment = rfc3339(START + timedelta(minutes=minute))
+            journal.record(StageEvent(moment, EventKind.BREAKER, data=data))
+    html = page(run, plan, campaign)
+    assert "<b>Breaker open</b> from 60 min for 2 h 00 min: the hub &lt;is&gt; away 1</li>" in html
+    assert "<b>Breaker open</b> from 4 h 00 min on: the hub &lt;is&gt; away 4</li>" in html
+    assert html.count('class="breaker"/>') == 2
+
+
+def test_a_download_ahead_of_its_case_is_not_a_short_download(run: Clockwork, plan: Plan, campaign: Campaign) -> None:
+    case = plan.cases[0]
+    run.write(1)
+    told = {"what": "download-ahead", "waited": 3.0, "hidden": 4000.0}
+    with JournalWriter(run.directory) as journal:
+        journal.record(StageEvent(rfc3339(START), EventKind.OBSERVATION, case.id, data=told))
+    html = page(run, plan, campaign)
+    assert "<small>+4000 ahead</small>" in html
+    assert "67 min of the download passed before the case began." in html
+    (trace,) = read_run(run.directory).traces
+    result = result_of(case, trace, run.info)
+    assert result.download == trace.verdict.stages["model"] + 4000.0 if trace.verdict else 0
+    assert "4000s of it ahead" in notes(result)
+
+
+def test_the_command_to_run_a_case_again_names_no_other(plan: Plan) -> None:
+    shorter = min((case.id for case in plan.cases), key=len)
+    assert rerun_line([shorter]) == f"pytest -k '[{shorter}]'"
