@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pytest_modelrt.session.controller import Controller
     from pytest_modelrt.session.dispatch import Dispatch
 
+MOST_NAMES = 20
+"""Cases named in one line; the pages name all."""
+
 
 class Terminal:
     """Header and summary of an active run."""
@@ -52,7 +55,8 @@ class Terminal:
         missing = controller.ledger.never_started
         swept = controller.swept
         if missing:
-            write(f"never started ({len(missing)}): {', '.join(missing)}")
+            more = f" and {len(missing) - MOST_NAMES} more" if len(missing) > MOST_NAMES else ""
+            write(f"never started ({len(missing)}): {', '.join(missing[:MOST_NAMES])}{more}")
         for line in self._dispatch.lines():
             write(f"modelrt: {line}")
         for case_id, why in self._dispatch.leaks.items():
