@@ -90,8 +90,19 @@ class ModelWait:
             self.context.saw(f"model {state}, {nodes[0]} nodes ready, {nodes[1]} failed")
             self.context.observe("nodes-ready", {"ready": nodes[0], "failed": nodes[1], "state": state})
 
+    def _look_directly(self) -> None:
+        """Read the status: a process that gets little of a busy machine hears of it late."""
+        model = self.context.cluster.get(self.context.names.model)
+        if model is None:
+            self._see("DELETED", self.latest)
+        elif dig(model, "metadata", "resourceVersion") != dig(self.latest, "metadata", "resourceVersion"):
+            self._see("MODIFIED", model)
+
     def _look_closer(self, started: float) -> Ready | None:
         """The status was silent: read the nodes, go on waiting, settle for fewer nodes, or give up."""
+        self._look_directly()
+        if len(self.ready) >= self.context.nodes_wanted:
+            return self._done(())
         limits = self.context.deadlines
         now = self.context.now()
         self.entries = read_entries(self.context.cluster, self.context.names.model.name)

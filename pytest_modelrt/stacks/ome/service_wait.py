@@ -42,6 +42,8 @@ class ServiceWait:
     """When patience ends, on the clock of ``Context.now``."""
     _window_open: bool = False
     _condition: str = ""
+    _postponed: set[str] = field(default_factory=set)
+    """Reasons to give up that a direct look has put off once."""
     _engines: EngineWatch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -173,11 +175,35 @@ class ServiceWait:
             return None
         self._engine_ready_at = None
         if now >= self._limit:
-            detail = f"not ready after {now - self._started:.0f} s: {self._condition or 'no condition'}"
-            raise StackFailure(Stage.SERVICE, "deadline", detail)
+            self._give_up(
+                "deadline", f"not ready after {now - self._started:.0f} s: {self._condition or 'no condition'}"
+            )
         if not self.workloads and not self.pods and now - self._started >= self.context.deadlines.reconcile:
-            raise StackFailure(Stage.SERVICE, "not-reconciled", f"no workload {now - self._started:.0f} s after apply")
+            self._give_up("not-reconciled", f"no workload {now - self._started:.0f} s after apply")
         return None
+
+    def _give_up(self, reason: str, detail: str) -> None:
+        """Nothing came in time; once put off when a direct look finds news that only this process has not heard."""
+        if reason not in self._postponed and self._look_directly():
+            self._postponed.add(reason)
+            return
+        raise StackFailure(Stage.SERVICE, reason, detail)
+
+    def _look_directly(self) -> bool:
+        """Read everything that is watched; whether anything is new."""
+        namespace, cluster = self.context.names.namespace.name, self.context.cluster
+        known = self._versions()
+        service = cluster.get(self.context.names.service)
+        if service is not None:
+            self._see(INFERENCE_SERVICE, "MODIFIED", service)
+        for resource in (POD, DEPLOYMENT, EVENT):
+            for obj in cluster.list(resource, namespace):
+                self._see(resource, "MODIFIED", obj)
+        return self._versions() != known
+
+    def _versions(self) -> set[str]:
+        seen = (self.service, *self.pods.values(), *self.workloads.values())
+        return {str(dig(obj, "metadata", "resourceVersion")) for obj in seen}
 
     def _is_engine(self, name: str) -> bool:
         pod = self.pods.get(name)
@@ -223,7 +249,7 @@ class ServiceWait:
         if self._unplaced_since is None:
             self._unplaced_since = now
         elif now - self._unplaced_since >= self.context.patience(PLACEMENT_PATIENCE):
-            raise StackFailure(Stage.SERVICE, "unschedulable", refusals[0])
+            self._give_up("unschedulable", refusals[0])
 
     def _done(self, engines: list[Object], routers: list[Object]) -> Ready:
         warnings = []
