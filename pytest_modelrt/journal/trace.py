@@ -53,6 +53,12 @@ class CaseTrace:
         return sum(value for value in told if isinstance(value, int | float))
 
     @property
+    def download_ahead(self) -> str | None:
+        """Since when its model is fetched ahead; None: it is not, or it has arrived."""
+        said = {str(event.data.get("what")): event.time for event in self.observations}
+        return None if COMPLETE in said else said.get(BEGUN)
+
+    @property
     def current(self) -> StageSpan | None:
         """The stage that runs now; None when none does."""
         if self.verdict is not None or not self.spans or self.spans[-1].finished is not None:
@@ -62,6 +68,10 @@ class CaseTrace:
 
 KILLED = "controller-killed"
 """``data.what`` of the note that whoever finishes a killed run's pages leaves in its journal."""
+
+
+BEGUN, COMPLETE = "download-begun", "download-complete"
+"""``data.what`` of what the controller says about a download ahead of its case."""
 
 
 class RunView:
@@ -95,6 +105,11 @@ class RunView:
         """Cases that a resumed run was not going to run again, as it said when it began."""
         said = (note.data.get("carried") for note in self.notes if note.data.get("what") == "forecast")
         return frozenset(str(case) for cases in said if isinstance(cases, list) for case in cases)
+
+    @property
+    def ahead(self) -> list[CaseTrace]:
+        """Cases that have not begun and whose models are on their way to the nodes."""
+        return [trace for trace in self._open.values() if not trace.begun and trace.download_ahead is not None]
 
     @property
     def latest(self) -> Mapping[str, CaseTrace]:

@@ -61,6 +61,8 @@ class Download:
     """Bytes per cluster second over all nodes, between the last two looks; None: not looked at twice yet."""
     eta: float | None
     """Cluster seconds, by the speed where there is one, else by what is usual; None: longer than usual."""
+    ahead: bool = False
+    """Its case has not begun; nobody looks at its nodes yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,10 @@ def live_state(
         gpu_budget=info.limits.get("gpu_budget", campaign.gpu_budget),
         breaker=_breaker(view.breaker),
         running=tuple(sorted(running, key=lambda item: -item.age)),
-        downloads=tuple(_downloads(open_traces, cases, info.speed, end, expected)),
+        downloads=(
+            *_downloads(open_traces, cases, info.speed, end, expected),
+            *_ahead(view.ahead, cases, info.speed, end, expected),
+        ),
         latest=tuple(sorted(notable, key=lambda verdict: verdict.finished, reverse=True)[:LATEST]),
         remaining=expected.remaining if alive and not info.finished else None,
     )
@@ -204,6 +209,21 @@ def _downloads(
             usual = expected.downloads.get(trace.case)
             eta = usual - age if usual is not None and usual > age else None
         found.append(Download(trace.case, case.weights_bytes, _nodes_ready(trace), rate, eta))
+    return found
+
+
+def _ahead(
+    traces: list[CaseTrace], cases: Mapping[str, Case], speed: float, end: float, expected: Expected
+) -> list[Download]:
+    found = []
+    for trace in traces:
+        case = cases.get(trace.case)
+        if case is not None:
+            age = max(0.0, end - epoch(trace.download_ahead or "")) * speed
+            usual = expected.downloads.get(trace.case, 0.0)
+            found.append(
+                Download(trace.case, case.weights_bytes, 0, None, usual - age if usual > age else None, ahead=True)
+            )
     return found
 
 

@@ -16,7 +16,7 @@ STYLES = {"good": "green", "bad": "bold red", "warn": "yellow", "dim": "dim", "h
 SILENT = 15.0
 """Real seconds without an event after which that is said."""
 _COLOURS = {"passed": "good", "failed": "bad", "error": "warn"}
-_NARROW, _BAR = 100, 30
+_NARROW, _BAR, _SHORTEST_BAR = 100, 30, 5
 
 
 def plain(line: Line) -> str:
@@ -26,7 +26,7 @@ def plain(line: Line) -> str:
 
 def frame(state: LiveState, width: int, height: int, now: datetime) -> list[Line]:
     """The block, at most ``height`` lines of at most ``width`` columns; what does not fit is counted."""
-    head = [*_head(state, now), *_progress(state), *_tier_lines(state, width), []]
+    head = [*_head(state, now, width), *_progress(state, width), *_tier_lines(state, width), []]
     room = max(3, height - len(head))
     running = _table(f"Running ({len(state.running)})", [_running_line(c, width) for c in state.running])
     downloads = _table(f"Downloading ({len(state.downloads)})", [_download_line(d, width) for d in state.downloads])
@@ -42,7 +42,7 @@ def status_line(state: LiveState) -> str:
     return f"{state.run_id} {state.state}: {state.done} of {state.total} ({counts}), {len(state.running)} running{left}"
 
 
-def _head(state: LiveState, now: datetime) -> list[Line]:
+def _head(state: LiveState, now: datetime, width: int) -> list[Line]:
     real = span_text(state.elapsed / state.speed)
     style = {"running": "busy", "finished": "good"}.get(state.state, "bad")
     first: Line = [("modelrt ", "head"), (state.run_id, ""), ("  ", ""), (state.state, style), (f"  {real}", "")]
@@ -52,18 +52,20 @@ def _head(state: LiveState, now: datetime) -> list[Line]:
         first.append((f"  ETA {end} UTC (in {span_text(left)})", "head"))
     if state.state == "running" and state.silent > SILENT:
         first.append((f"  silent for {span_text(state.silent)}", "warn"))
-    if state.speed != 1:
-        first.append((f"  {span_text(state.elapsed)} of cluster time", "dim"))
+    cluster_time = f"  {span_text(state.elapsed)} of cluster time"
+    if state.speed != 1 and len(plain(first)) + len(cluster_time) <= width:
+        first.append((cluster_time, "dim"))
     breaker = ("breaker closed", "dim") if state.breaker == "closed" else (f"breaker {state.breaker}", "bad")
     return [first, [breaker, ("  " + state.cluster, "dim")]]
 
 
-def _progress(state: LiveState) -> list[Line]:
-    filled = round(_BAR * state.done / state.total) if state.total else 0
-    bar: Line = [("█" * filled, "good"), ("░" * (_BAR - filled), "dim"), (f" {state.done}/{state.total}", "head")]
-    for name, count, word in _counts(state):
-        bar.append((f"  {count} {word}", _COLOURS.get(name, "")))
-    return [bar, []]
+def _progress(state: LiveState, width: int) -> list[Line]:
+    """The counts whole, the bar in the room they leave."""
+    counts: Line = [(f" {state.done}/{state.total}", "head")]
+    counts += [(f"  {count} {word}", _COLOURS.get(name, "")) for name, count, word in _counts(state)]
+    bar = max(_SHORTEST_BAR, min(_BAR, width - len(plain(counts))))
+    filled = round(bar * state.done / state.total) if state.total else 0
+    return [[("█" * filled, "good"), ("░" * (bar - filled), "dim"), *counts], []]
 
 
 def _counts(state: LiveState) -> Iterable[tuple[str, int, str]]:
@@ -100,13 +102,13 @@ def _running_line(case: RunningCase, width: int) -> Line:
 
 def _download_line(item: Download, width: int) -> Line:
     name = max(20, min(44, width - 46))
-    speed = f"{_bytes(item.speed)}/s" if item.speed is not None else "speed not known yet"
+    speed = f"{_bytes(item.speed)}/s" if item.speed is not None else "ahead" if item.ahead else "speed not known yet"
     eta = f"{span_text(item.eta)} left" if item.eta is not None else "longer than usual"
     return [
         (f"{_short(item.case, name):<{name}} ", ""),
         (f"{_bytes(item.size):>8} ", ""),
-        (f"{item.nodes_ready} ready  ", "dim"),
-        (f"{speed}  {eta}", "warn" if item.speed == 0 or item.eta is None else ""),
+        ("" if item.ahead else f"{item.nodes_ready} ready  ", "dim"),
+        (f"{speed}  {eta}", "warn" if item.speed == 0 or (item.eta is None and not item.ahead) else ""),
     ]
 
 

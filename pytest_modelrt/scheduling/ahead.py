@@ -58,11 +58,13 @@ class AheadBooks:
         begun = self._seen.get(case_id)
         self.copies.setdefault(case_id, Copy(now, ahead=begun is None, begun=begun))
 
-    def complete(self, case_id: str, now: float) -> None:
-        """Enough nodes hold a model."""
+    def complete(self, case_id: str, now: float) -> bool:
+        """Enough nodes hold a model; whether that is news about one that was applied ahead."""
         copy = self.copies.get(case_id)
-        if copy is not None and copy.complete is None:
-            copy.complete = now
+        if copy is None or copy.complete is not None:
+            return False
+        copy.complete = now
+        return copy.ahead
 
     def gone(self, case_id: str) -> None:
         """A model is no longer on the cluster."""

@@ -164,6 +164,7 @@ class Dispatch:
             paused=lambda: self.paused(),  # noqa: PLW0108 - the breaker replaces it later
             told=self._tell,
             trouble=lambda text: note(config, "prefetch", {"text": text}, kind=EventKind.WARNING),
+            seen=lambda case_id, what: note(config, what, {}, case=case_id),
             may_apply=self.leases.hold_name if self.leases is not None else lambda cluster, case: True,
         )
         prefetch.start()

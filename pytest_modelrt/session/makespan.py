@@ -70,8 +70,9 @@ class Makespan:
             if self.bound > 0
             else ""
         )
+        count = f"{len(self._taken)} case{'s' * (len(self._taken) != 1)}"
         return (
-            f"{len(self._taken)} case{'s' * (len(self._taken) != 1)} in {self.seconds / 60:.0f} cluster minutes{share}; predicted "
+            f"{count} in {self.seconds / 60:.0f} cluster minutes{share}; predicted "
             f"{predicted.makespan / 60:.0f}, {predicted.known} of {predicted.cases} estimates from earlier runs"
         )
 

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from pytest_modelrt.clock import Deadline
 from pytest_modelrt.cluster.cluster import Cluster
 from pytest_modelrt.cluster.model import CASE, CLUSTER_BASE_MODEL, RUN_ID, SECRET, ClusterError, Object, Selection
+from pytest_modelrt.journal.trace import BEGUN, COMPLETE
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.ahead import AheadBooks
 from pytest_modelrt.scheduling.jobs import Job
@@ -40,6 +41,7 @@ class Prefetch:
         paused: Callable[[], bool],
         told: Told,
         trouble: Callable[[str], None],
+        seen: Callable[[str, str], None] = lambda case_id, what: None,
         may_apply: Callable[[Cluster, Case], bool] = lambda cluster, case: True,
     ) -> None:
         """Take what the thread needs.
@@ -52,6 +54,7 @@ class Prefetch:
             paused: whether the circuit breaker is open.
             told: called in the thread when a case's times are known.
             trouble: called in the thread with one line when it must end before its time.
+            seen: called in the thread with a case and ``BEGUN`` or ``COMPLETE``.
             may_apply: asked in the thread whether no other run uses the names of a case.
         """
         self._books = books
@@ -61,6 +64,7 @@ class Prefetch:
         self._paused = paused
         self._told = told
         self._trouble = trouble
+        self._seen = seen
         self._may_apply = may_apply
         self._inbox = SimpleQueue[Callable[[float], None] | None]()
         self._ended = threading.Event()
@@ -131,6 +135,7 @@ class Prefetch:
             self._books.bar(case.id)
         else:
             self._books.applied(case.id, cluster.clock.monotonic())
+            self._seen(case.id, BEGUN)
 
     def _remove(self, case_id: str) -> None:
         copy = self._books.copies.get(case_id)
@@ -169,8 +174,8 @@ class Prefetch:
                 return
             self._books.applied(case_id, now)
             stack = self._stack(cluster, self._books.cases[case_id])
-            if stack is not None and stack.model_complete(model):
-                self._books.complete(case_id, now)
+            if stack is not None and stack.model_complete(model) and self._books.complete(case_id, now):
+                self._seen(case_id, COMPLETE)
 
         return take
 

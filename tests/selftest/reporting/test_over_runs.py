@@ -14,6 +14,7 @@ from pytest_modelrt.cli import main
 from pytest_modelrt.journal.alive import hold
 from pytest_modelrt.journal.model import EventKind, Outcome, Stage, StageEvent
 from pytest_modelrt.journal.reader import read_run
+from pytest_modelrt.journal.trace import BEGUN, COMPLETE
 from pytest_modelrt.journal.writer import JournalWriter
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting import junit
@@ -22,7 +23,7 @@ from pytest_modelrt.reporting.html.numbers import epoch
 from pytest_modelrt.reporting.live import Expected, LiveState, live_state
 from pytest_modelrt.reporting.live_text import frame, plain, status_line
 from pytest_modelrt.reporting.pages import RunPages
-from tests.selftest.reporting.campaign import START, TROUBLES, Clockwork
+from tests.selftest.reporting.campaign import START, TROUBLES, Clockwork, some_troubles
 from tests.selftest.reporting.conftest import CONFIG
 
 NASTY = "boom \x00\x1b[31m\ud83d \U0001f4a5 ]]> <b>&amp; " + "x" * 200_000
@@ -118,6 +119,33 @@ def test_the_status_block_fits(tmp_path: Path, plan: Plan, campaign: Campaign, w
     if height >= 24:
         assert "Running (25)" in lines
         assert any("more" in line for line in lines) is (height < 60)
+
+
+def test_the_counts_are_whole_in_a_narrow_terminal(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
+    run = Clockwork(tmp_path, plan.cases, some_troubles(plan.cases))
+    run.write()
+    bar = plain(frame(snapshot(run, plan, campaign), 80, 24, datetime.now(UTC))[2])
+    assert bar.endswith(" 157/157  135 passed  12 failed  5 no verdict  5 skipped")
+
+
+def test_downloads_ahead_are_shown_until_they_are_there(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
+    run = Clockwork(tmp_path, plan.cases, {})
+    first, second = plan.cases[0], plan.cases[1]
+    moment = StageEvent("2026-01-31T12:09:00.000Z", EventKind.OBSERVATION, data={"what": BEGUN})
+    with JournalWriter(run.directory) as controller:
+        for case in (first, second):
+            controller.record(replace(moment, case=case.id))
+        controller.record(replace(moment, case=first.id, data={"what": COMPLETE}))
+    view = read_run(run.directory)
+    expected = Expected({second.id: 2000.0})
+    state = live_state(view, plan.by_id(), campaign, now=epoch(view.last_time) + 5, alive=True, expected=expected)
+    assert [(item.case, item.ahead, item.eta) for item in state.downloads] == [(second.id, True, 1700.0)]
+    assert any(second.name in line and "ahead  28 min left" in line for line in block(state))
+    assert state.running == ()
+
+
+def block(state: LiveState) -> list[str]:
+    return [plain(line) for line in frame(state, 120, 40, datetime.now(UTC))]
 
 
 def test_downloads_have_a_speed_and_an_end(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
