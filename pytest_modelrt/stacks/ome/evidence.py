@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TypeVar
 
+from pytest_modelrt.clock import utc_now
 from pytest_modelrt.cluster.model import (
     DEPLOYMENT,
     EVENT,
@@ -26,6 +30,8 @@ from pytest_modelrt.stacks.protocol import StackFailure
 T = TypeVar("T")
 LOG_LINES = 2000
 """Lines of a container's log that are read; the first traceback of a crash is well within."""
+CLOCKS_APART = 5
+"""Seconds by which the clocks of this machine and the cluster may differ."""
 AGENTS_READ = 4
 """Agents whose logs are read: those of failed nodes first; all of them would be one long call per node."""
 
@@ -39,7 +45,7 @@ class Collector:
     """Pod name -> log of a crash, as read when it was seen."""
     missing: list[str] = field(default_factory=list)
     agents_since: int | None = None
-    """Real seconds of the agents' logs that count; None: all."""
+    """Real seconds of the agents' logs that count; None: since the model was created."""
 
     def collect(self, failure: StackFailure, idle_seconds: float | None) -> Evidence:
         """The evidence; ``waited``, exchanges and probe problem are the caller's."""
@@ -50,14 +56,16 @@ class Collector:
         in_service = failure.stage in (Stage.SERVICE, Stage.PROBE)
         service_pods: list[Object] = self._try(lambda: cluster.list(POD, namespace), []) if in_service else []
         died = failure.stage is Stage.PROBE or failure.reason == "crash"
+        model, service = self._get(names.model), self._get(names.service)
+        self.agents_since = self.agents_since or _age(model)
         return Evidence(
             stage=failure.stage,
             waited=0.0,
             reason=failure.reason,
             detail=failure.detail,
-            model=self._get(names.model),
+            model=model,
             runtime=self._get(names.runtime),
-            service=self._get(names.service),
+            service=service,
             events=tuple(self._events(in_service)),
             pods=tuple(self._snapshot(pod, died=died) for pod in service_pods),
             deployments=tuple(self._try(lambda: cluster.list(DEPLOYMENT, namespace), [])) if in_service else (),
@@ -68,7 +76,7 @@ class Collector:
             agents=tuple(agents := self._system_pods(AGENT_LABEL)),
             agent_logs=self._agent_logs(agents, entries) if failure.stage in (Stage.MODEL, Stage.RUNTIME) else {},
             controllers=tuple(controllers := self._system_pods(CONTROLLER_LABEL)),
-            controller_log=self._controller_log(controllers) if in_service else "",
+            controller_log=self._controller_log(controllers, _age(service)) if in_service else "",
             other_downloads={model: tuple(sorted(on)) for model, on in entries.others.items()},
             nodes_wanted=self.context.nodes_wanted,
             idle_seconds=idle_seconds,
@@ -127,18 +135,14 @@ class Collector:
         found = {}
         for agent in sorted(agents, key=order)[:AGENTS_READ]:
             log = self._log(SYSTEM_NAMESPACE, name_of(agent), since=self.agents_since)
-            lines = self._lines_about(log, self.context.names.model.name, self.context.case.hub_id)
+            lines = lines_about(log, self.context.names.model.name, self.context.case.hub_id)
             if lines:
                 found[str(dig(agent, "spec", "nodeName") or name_of(agent))] = lines
         return found
 
-    def _controller_log(self, controllers: list[Object]) -> str:
-        logs = (self._log(SYSTEM_NAMESPACE, name_of(pod)) for pod in controllers)
-        return "\n".join(filter(None, (self._lines_about(log, self.context.names.service.name) for log in logs)))
-
-    @staticmethod
-    def _lines_about(log: str, *words: str) -> str:
-        return "\n".join(line for line in log.splitlines() if any(word in line for word in words))
+    def _controller_log(self, controllers: list[Object], since: int | None) -> str:
+        logs = (self._log(SYSTEM_NAMESPACE, name_of(pod), since=since) for pod in controllers)
+        return "\n".join(filter(None, (lines_about(log, self.context.names.service.name) for log in logs)))
 
     def _get(self, ref: Ref) -> Object | None:
         return self._try(lambda: self.context.cluster.get(ref), None)
@@ -149,3 +153,22 @@ class Collector:
         except ClusterError as error:
             self.missing.append(str(error))
             return otherwise
+
+
+def lines_about(log: str, *names: str) -> str:
+    """Lines that hold one of ``names`` as a whole, or a component of it: ``qwen3-4b`` is not ``qwen3-4b-instruct``."""
+    ends = r"(?=-(?:engine|router|decoder)\b)|(?!-?\w|\.\w)"
+    whole = re.compile("|".join(rf"(?<![\w-]){re.escape(name)}(?:{ends})" for name in names))
+    return "\n".join(line for line in log.splitlines() if whole.search(line))
+
+
+def _age(obj: Object | None) -> int | None:
+    """Real seconds since the object was created, with a margin for clocks that differ; None: nobody knows.
+
+    Logs outlive objects: what they say about an earlier one of that name is no evidence.
+    """
+    created = dig(obj, "metadata", "creationTimestamp")
+    if not created:
+        return None
+    seconds = (utc_now() - datetime.fromisoformat(str(created).replace("Z", "+00:00"))).total_seconds()
+    return max(1, math.ceil(seconds)) + CLOCKS_APART
