@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -251,9 +252,10 @@ class Api:
         try:
             response = web.StreamResponse(headers={**HEADERS, "Content-Type": "application/json"})
             response.enable_chunked_encoding()
-            await response.prepare(request)
-            await self._stream(response, watch, query)
-            await response.write_eof()
+            with suppress(ConnectionResetError):  # the watcher hung up, as watchers do
+                await response.prepare(request)
+                await self._stream(response, watch, query)
+                await response.write_eof()
         finally:
             watch.close()
             self.watches.remove(watch)

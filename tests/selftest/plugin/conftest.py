@@ -67,3 +67,5 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         found = Live.at(process.wait_ready())
         yield found
         found.cluster.close()
+    log = (directory / "sim" / launcher.LOG_NAME).read_text()
+    assert "Traceback" not in log, f"the simulator stumbled over its clients:\n{log[-5000:]}"
