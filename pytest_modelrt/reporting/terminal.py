@@ -74,7 +74,10 @@ def _not_run_lines(why: str, group: Sequence[Verdict], quiet: bool, width: int) 
     names = ", ".join(verdict.case for verdict in group)
     if quiet:
         return [_fit(f"not run ({len(group)}) {why}: {names}", width)]
-    return [*wrap(f"not run ({len(group)}): {why}", width, subsequent_indent="    "), _fit(f"    {names}", width)]
+    return [
+        *wrap(f"not run ({len(group)}): {why}", width, subsequent_indent="    ", break_on_hyphens=False),
+        _fit(f"    {names}", width),
+    ]
 
 
 def _cause_lines(outcome: Outcome, slug: str, group: Sequence[Verdict], quiet: bool, width: int) -> list[str]:

@@ -28,6 +28,13 @@ ONE_BY_ONE = 3 * 3600.0
 one, and any case that gets through between them closes it anyhow."""
 LEAST_WINDOW = 30.0
 """Real seconds of the window at least: no wait of ours is shorter than some real seconds, however fast the cluster."""
+MEANING = {
+    State.OPEN: "nothing new starts but a canary now and then",
+    State.HALF_OPEN: "one case at a time",
+    State.CLOSED: "everything may start again",
+    State.GIVEN_UP: "what has not started is not run",
+}
+"""Said as it happens: a run that waits looks like one that hangs."""
 LEAST_WAIT = 0.05
 """Real seconds between two looks at the clock."""
 
@@ -49,6 +56,7 @@ class BreakerGate:
         self._families: Families | None = None
         self._running: set[str] = set()
         self._history: list[Transition] = []
+        self._began: float | None = None
         self._wake: Callable[[], None] | None = None
         self._timer: threading.Timer | None = None
 
@@ -63,6 +71,7 @@ class BreakerGate:
         """A case runs."""
         case = case_of(nodeid, self._cases)
         if case is not None:
+            self._began = self._now if self._began is None else self._began
             self._running.add(case.id)
 
     def pytest_modelrt_verdict(self, verdict: Verdict) -> None:
@@ -144,9 +153,12 @@ class BreakerGate:
             session.exitstatus = CLUSTER_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
-        """What the breaker did, if anything."""
+        """What the breaker did, if anything, and when."""
         for change in self._history:
-            terminalreporter.write_line(f"modelrt: circuit breaker {change.state}: {change.reason}")
+            minutes = (change.now - (self._began or change.now)) / 60
+            terminalreporter.write_line(
+                f"modelrt: circuit breaker {change.state} at {minutes:.0f} min: {change.reason}"
+            )
 
     # ------------------------------------------------------------------------------------------------- inner
 
@@ -184,5 +196,10 @@ class BreakerGate:
         self._history.append(change)
         said = {"state": str(change.state), "reason": change.reason, "cause": self._breaker.reason}
         note(self._config, "breaker", said, kind=EventKind.BREAKER)
+        terminal: TerminalReporter | None = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None:
+            terminal.ensure_newline()
+            text = f"modelrt: circuit breaker {change.state}: {change.reason}; {MEANING[change.state]}"
+            terminal.write_line(text, yellow=change.state is not State.CLOSED)
         if change.state is State.OPEN:
             self._withdraw()

@@ -43,6 +43,20 @@ def test_the_terminal_table_fits_and_names_causes() -> None:
     assert lines[-1] == "warnings in 1 case: router-no-workers (1)"
 
 
+def test_what_was_not_run_says_why_and_is_no_unknown_cause() -> None:
+    why = "not run: the circuit breaker gave up: 3 canaries failed: platform-webhook-unavailable"
+    spared = [replace(PASSED, case=f"Qwen/{n}", outcome=Outcome.NOT_RUN, summary=why) for n in range(30)]
+    other = replace(spared[0], case="meta/x", summary="not run: same architecture (X) failed on meta/y")
+    lines = outcome_table([*spared, other])
+    assert lines[1:3] == [
+        "not run (30): the circuit breaker gave up: 3 canaries failed:",
+        "    platform-webhook-unavailable",
+    ]
+    assert lines[4:] == ["not run (1): same architecture (X) failed on meta/y", "    meta/x"]
+    assert all(len(line) <= 80 for line in lines)
+    assert outcome_table([other], quiet=True) == ["not run (1) same architecture (X) failed on meta/y: meta/x"]
+
+
 def test_quiet_is_quiet() -> None:
     assert outcome_table([PASSED], quiet=True) == []
     assert outcome_table([], quiet=False) == []
