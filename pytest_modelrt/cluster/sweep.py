@@ -36,6 +36,8 @@ from pytest_modelrt.cluster.waiting import kubectl_line, why_still_there
 
 PATIENCE = 300.0
 """Cluster seconds to wait for each group of objects to go."""
+LEAST_REAL_SECONDS = 30.0
+"""A namespace takes another API server some real seconds, however fast the simulated nodes are."""
 _POD_LABELS = {INFERENCE_SERVICE.kind: "ome.io/inferenceservice", LLM_INFERENCE_SERVICE.kind: "app.kubernetes.io/name"}
 _FIRST = (INFERENCE_SERVICE, LLM_INFERENCE_SERVICE, NAMESPACE, CLUSTER_SERVING_RUNTIME, CLUSTER_BASE_MODEL)
 _FOLLOWERS = frozenset({"events", "endpoints", "endpointslices"})
@@ -139,19 +141,21 @@ def sweep(
     cluster: Cluster,
     wanted: Wanted,
     *,
-    patience: float = PATIENCE,
+    patience: float | None = None,
     at_most: float | None = None,
     strip_finalizers: bool = False,
     tell: Tell = lambda _: None,
 ) -> Swept:
     """Delete what ``find`` finds, wait until it is gone and say what stays.
 
-    ``patience``: cluster seconds per group of objects; ``at_most``: for all together. Raises ApiUnavailable, ApiError.
+    ``patience``: cluster seconds per group of objects (default: ``PATIENCE``, and 30 real seconds at least);
+    ``at_most``: for all together. Raises ApiUnavailable, ApiError.
     """
     swept = Swept()
     found = find(cluster, wanted, swept.unseen)
     end = Deadline(cluster.clock, at_most) if at_most is not None else None
-    broom = _Broom(cluster, wanted, swept, patience, end, strip_finalizers, tell)
+    each = max(PATIENCE, LEAST_REAL_SECONDS * cluster.clock.speed) if patience is None else patience
+    broom = _Broom(cluster, wanted, swept, each, end, strip_finalizers, tell)
     services = [item for item in found if item.ref.resource.kind in _POD_LABELS]
     stuck = broom.remove(services)
     broom.wait_for_pods(services)

@@ -75,7 +75,7 @@ def test_requests_above_the_workers_wait_their_turn(maas: MaasPlatform, deploy: 
     wait_healthy(maas.cluster, model.service, deadline)
     caller = maas.direct(model)
     count = 3 * WORKERS
-    began = maas.cluster.clock.monotonic()
+    began = maas.clock.monotonic()
     with _watching(caller) as running:
         replies = _at_once(count, caller, model.name, stream=False)
     assert all(number <= WORKERS for number in running)

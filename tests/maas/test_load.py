@@ -30,7 +30,7 @@ def test_a_model_under_load_answers_every_request(
         at_once=at_once,
         requests=REQUESTS,
         stream=stream,
-        now=maas.cluster.clock.monotonic,
+        now=maas.clock.monotonic,
     )
     note(load=figures.as_data())
     if figures.errors:
@@ -50,7 +50,7 @@ def test_the_gateway_under_load_answers_or_refuses_and_never_fails(
         at_once=5,
         requests=REQUESTS,
         stream=False,
-        now=maas.cluster.clock.monotonic,
+        now=maas.clock.monotonic,
     )
     note(load=figures.as_data())
     odd = {kind: count for kind, count in figures.errors.items() if kind != "429"}

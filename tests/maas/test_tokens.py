@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pytest_modelrt.clock import Deadline
 from pytest_modelrt.cluster.model import ApiError
 from pytest_modelrt.stacks.kserve import names
 from pytest_modelrt.stacks.kserve.accounts import Account, Accounts
@@ -19,6 +20,9 @@ from tests.maas import expect
 
 pytestmark = pytest.mark.maas
 
+UNLIMITED = "/v1/models"
+TOKEN_CACHE_SECONDS = 15.0
+"""Real seconds for which an API server may still take a token it saw (10, and some for a busy machine)."""
 PATHS = ("/llm/model-a/v1/models", "/llm/model-b/v1/models", "/v1/models")
 
 
@@ -58,12 +62,18 @@ def test_another_spelling_of_bearer_is_401(gateway: Caller, free: Account, schem
     expect.unauthenticated(reply)
 
 
-def test_a_token_of_an_account_made_anew_is_401(gateway: Caller, accounts: Accounts) -> None:
+def test_a_token_of_an_account_made_anew_is_401(maas: MaasPlatform, gateway: Caller, accounts: Accounts) -> None:
+    """At the latest when the API server has forgotten that it let the token pass, which takes it 10 s."""
     name, namespace = f"free-{uuid.uuid4().hex[:10]}", accounts.namespace_of("free")
     old = accounts.token(accounts.create(name, namespace))
-    expect.status(gateway.get("/llm/model-a/v1/models", old), 200)
+    for path in ("/llm/model-a/v1/models", UNLIMITED):
+        expect.status(gateway.get(path, old), 200)
     accounts.delete(accounts.ref(name, namespace))
     new = accounts.token(accounts.create(name, namespace))
+    forgotten = Deadline(maas.clock, TOKEN_CACHE_SECONDS * maas.clock.speed)
+    while (reply := gateway.get(UNLIMITED, old)).status == 200 and not forgotten.expired:
+        maas.clock.sleep(maas.clock.speed)
+    expect.unauthenticated(reply)
     expect.unauthenticated(gateway.get("/llm/model-a/v1/models", old))
     expect.status(gateway.get("/llm/model-a/v1/models", new), 200)
 
@@ -71,8 +81,9 @@ def test_a_token_of_an_account_made_anew_is_401(gateway: Caller, accounts: Accou
 def test_a_token_says_for_whom_and_how_long_it_is(maas: MaasPlatform, accounts: Accounts, free: Account) -> None:
     claims = _claims(accounts.token(free.ref, seconds=3600))
     assert claims["aud"] == [names.AUDIENCE]
-    lifetime = (claims["exp"] - claims["iat"]) * maas.cluster.clock.speed  # times on the wire are real
-    assert 3500 <= lifetime <= 3700
+    lifetime = claims["exp"] - claims["iat"]
+    # times on the wire are real: a fast API server shortens them, another one under a fast simulator does not
+    assert any(3500 <= seconds <= 3700 for seconds in (lifetime, lifetime * maas.clock.speed))
     assert claims["sub"] == f"system:serviceaccount:{free.namespace}:{free.name}"
 
 

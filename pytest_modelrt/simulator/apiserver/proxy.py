@@ -155,8 +155,8 @@ class KubeletProxy:
         if not request.headers.get("Upgrade"):
             raise bad_request("Upgrade request required")
         path = f"/portForward/{target.namespace}/{target.name}"
-        if request.query_string:
-            path += "?" + request.rel_url.raw_query_string
+        if "ports" in request.query:  # the kubelet's name for it is another one
+            path += "?" + urlencode({"port": ",".join(request.query.getall("ports"))})
         return await Tunnel(request, kubelet.host, kubelet.port, self._tls).run(path)
 
     async def _pod_proxy(self, request: web.BaseRequest, target: Target, pod: JSON, port: str) -> web.StreamResponse:

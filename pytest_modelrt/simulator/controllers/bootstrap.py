@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from contextlib import aclosing
 from typing import Any
 
 from pytest_modelrt.simulator import resources
@@ -27,14 +29,28 @@ MANAGER_IMAGE = "ghcr.io/ome-projects/ome-manager"
 AGENT_NAME = "ome-model-agent-daemonset"
 MANAGER_NAME = "ome-controller-manager"
 TOKEN_SECRET = "hf-token"
+ESTABLISHED_SECONDS = 30.0
+"""Real seconds; an API server needs less than one."""
 _MODELS_DIRECTORY = "/raid/models"
 _PLACEHOLDER_TOKEN = "hf_simulated"
 
 
 async def install_crds(client: ApiClient, definitions: tuple[Object, ...]) -> None:
-    """Create the CustomResourceDefinitions on an API server that does not have them."""
+    """Create the CustomResourceDefinitions on an API server that does not have them, and wait until it serves them.
+
+    Raises:
+        TimeoutError: it does not, for ``ESTABLISHED_SECONDS``.
+    """
     for definition in definitions:
         await ensure(client, CRDS, definition)
+    awaited = {definition["metadata"]["name"] for definition in definitions}
+    async with asyncio.timeout(ESTABLISHED_SECONDS), aclosing(client.watch(CRDS)) as events:
+        async for _, definition in events:
+            conditions = (definition.get("status") or {}).get("conditions") or []
+            if any(item["type"] == "Established" and item["status"] == "True" for item in conditions):
+                awaited.discard(definition["metadata"]["name"])
+            if not awaited:
+                return
 
 
 async def install(client: ApiClient, profile: Profile, *, token: str = "good") -> None:

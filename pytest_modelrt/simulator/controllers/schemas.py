@@ -53,7 +53,11 @@ def _definitions(name: str) -> list[dict[str, Any]]:
     document = _read(name)
     library = _Library({**_read("pod"), **document["types"]})
     group, version = document["group"], document["version"]
-    return [_definition(group, kind.get("version", version), kind, library) for kind in document["kinds"]]
+    definitions = [_definition(group, kind.get("version", version), kind, library) for kind in document["kinds"]]
+    if "annotations" in document:
+        for definition in definitions:
+            definition["metadata"]["annotations"] = document["annotations"]
+    return definitions
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ _LEASE_NAMESPACE = "kube-node-lease"
 _HEARTBEAT_SECONDS = 10.0
 """Real seconds: whoever watches leases watches the wall clock."""
 _RETRY_SECONDS = 10.0
+_NOT_READY = "node.kubernetes.io/not-ready"
 _UNREACHABLE = "node.kubernetes.io/unreachable"
 _PRESSURE = "node.kubernetes.io/disk-pressure"
 _KUBELET_VERSION = "v1.34.1"
@@ -70,7 +71,11 @@ class Machines:
             if not error.conflict:
                 raise
             await self._client.patch(NODES, name, {"metadata": body["metadata"]})
-        await self._client.patch_status(NODES, name, status)
+        node = await self._client.patch_status(NODES, name, status)
+        taints = node["spec"].get("taints") or []
+        kept = [taint for taint in taints if taint["key"] != _NOT_READY]
+        if kept != taints:  # an API server taints new nodes; a control plane without node controller leaves it at that
+            await self._client.patch(NODES, name, {"spec": {"taints": kept}})
 
     def _node(self, index: int, name: str) -> Object:
         fleet = self._fleet

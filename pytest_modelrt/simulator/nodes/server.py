@@ -156,7 +156,9 @@ async def _dead_end() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
 
 async def _port_forward_websocket(request: web.Request, connect: Connect) -> web.StreamResponse:
     socket = web.WebSocketResponse(protocols=(TUNNEL_PROTOCOL, CHANNEL_PROTOCOL), max_msg_size=0, compress=False)
-    ports = [int(port) for value in request.query.getall("ports", []) for port in value.split(",") if port]
+    ports = [int(port) for value in request.query.getall("port", []) for port in value.split(",") if port]
+    if not ports and TUNNEL_PROTOCOL not in request.headers.get("Sec-WebSocket-Protocol", ""):
+        raise web.HTTPBadRequest(text='query parameter "port" is required')
     await socket.prepare(request)
     if socket.ws_protocol == TUNNEL_PROTOCOL:
         await forward_spdy(WebSocketPipe(socket), connect)

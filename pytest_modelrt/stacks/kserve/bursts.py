@@ -132,7 +132,7 @@ def about(platform: MaasPlatform, tier: str, send: Send, limit: int, window: flo
 
 def wait_out(platform: MaasPlatform, began: float, window: float) -> None:
     """Sleep until a window that began by cluster second ``began`` at the latest is over."""
-    clock = platform.cluster.clock
+    clock = platform.clock
     clock.sleep(max(0.0, began + window - clock.monotonic()) + 1.0)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from pytest_modelrt.clock import Deadline
+from pytest_modelrt.clock import Clock, Deadline, ScaledClock
 from pytest_modelrt.cluster.cluster import Cluster
 from pytest_modelrt.cluster.leases import HeldLease, acquire
 from pytest_modelrt.cluster.model import POD, Object, Ownership, Ref, WaitTimeout
@@ -56,6 +56,8 @@ class MaasPlatform:
     way: gateway.Way
     gateway: Caller
     accounts: Accounts
+    clock: Clock
+    """Time as the limiter and the models count it. The cluster's clock leaves out what a simulated cluster lags."""
     created: tuple[Ref, ...] = ()
     """What this process created; empty when it was all there."""
     seconds: float = 0.0
@@ -84,7 +86,7 @@ class MaasPlatform:
         transport = self.cluster.tunnel(model.namespace, pods[0]["metadata"]["name"], names.PORT)
         client = httpx.Client(transport=transport, base_url=f"http://localhost:{names.PORT}", trust_env=False)
         self._open.append(client)
-        return Caller(client, self.cluster.clock, f"port-forward to {pods[0]['metadata']['name']}")
+        return Caller(client, self.clock, f"port-forward to {pods[0]['metadata']['name']}")
 
     def close(self) -> None:
         """Remove the accounts made here and close connections."""
@@ -137,9 +139,10 @@ def open_platform(
     finally:
         lease.release()
     seconds = cluster.clock.monotonic() - started
-    caller = Caller(way.open(cluster), cluster.clock, f"gateway {way}", retries_auth=True)
+    clock = ScaledClock(cluster.clock.speed)
+    caller = Caller(way.open(cluster), clock, f"gateway {way}", retries_auth=True)
     accounts = Accounts(cluster, owner)
-    return MaasPlatform(cluster, owner, overlay, found, way, caller, accounts, tuple(created), seconds)
+    return MaasPlatform(cluster, owner, overlay, found, way, caller, accounts, clock, tuple(created), seconds)
 
 
 def unhappy_policies(cluster: Cluster) -> list[str]:

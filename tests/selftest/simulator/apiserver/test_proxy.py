@@ -20,13 +20,13 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 async def _kubelet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Echo bytes after an upgrade; otherwise answer with the request line and headers as JSON."""
+    """Echo bytes after an upgrade to port 8080, refuse others; otherwise answer with the request line and headers as JSON."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         first, *lines = head.strip().split("\r\n")
         headers = {line.partition(":")[0].lower(): line.partition(":")[2].strip() for line in lines}
         method, path, _ = first.split(" ")
-        if path.startswith("/portForward") and "refuse" not in path:
+        if path.startswith("/portForward") and path.endswith("?port=8080"):
             protocol = headers["upgrade"]
             writer.write(
                 f"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n".encode()
@@ -37,7 +37,7 @@ async def _kubelet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
             sent = await reader.readexactly(int(headers.get("content-length", "0")))
             seen = {"method": method, "path": path, "headers": headers, "body": sent.decode()}
             body = json.dumps(seen).encode()
-            code = "403 Forbidden" if "refuse" in path else "200 OK"
+            code = "403 Forbidden" if path.startswith("/portForward") else "200 OK"
             kind = "Content-Type: application/json\r\nX-Node: yes\r\nConnection: close"
             writer.write(f"HTTP/1.1 {code}\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
@@ -137,7 +137,7 @@ def test_port_forward_refusals(api: httpx.Client, pods: str) -> None:
     answer = api.post(f"{pods}/two/portforward", headers=upgrade)
     assert (answer.status_code, answer.json()["message"]) == (400, "pod two does not have a host assigned")
     assert api.post(f"{pods}/one/portforward").json()["message"] == "Upgrade request required"
-    assert api.post(f"{pods}/one/portforward", headers=upgrade, params={"refuse": "1"}).status_code == 403
+    assert api.post(f"{pods}/one/portforward", headers=upgrade, params={"ports": "1"}).status_code == 403
     answer = api.post(f"{pods}/one/exec", headers=upgrade)
     assert answer.status_code == 501
     assert "not supported by this simulated cluster" in answer.json()["message"]
