@@ -114,7 +114,8 @@ class Leases:
         """Cases whose name we hold because their model is downloaded ahead."""
         self._kept: frozenset[str] = frozenset()
         self._wakes: list[Callable[[], None]] = []
-        self._inbox = SimpleQueue[Callable[[Cluster], None] | None]()
+        self._inbox = SimpleQueue[Callable[[Cluster | None], None] | None]()
+        """What to do with the cluster; with None once there is nothing to share limits by."""
         self._ended = threading.Event()
         self.closing = False
         """The run is at its end: its sweep removes leases, too."""
@@ -157,7 +158,7 @@ class Leases:
     def request(self, job: Job, answer: Callable[[bool], None]) -> None:
         """Ask for a slot of the job's tier and, for a case, for its name."""
 
-        def ask(cluster: Cluster) -> None:
+        def ask(cluster: Cluster | None) -> None:
             granted = True  # trouble with leases, which ends this thread's work, holds nobody up
             try:
                 granted = self._take(cluster, job)
@@ -219,17 +220,17 @@ class Leases:
                     lease.release()
         except Exception as error:  # whatever it is, nobody may wait for answers in vain
             self._fail(f"limits are not shared with other runs: {type(error).__name__}: {error}")
-            while (message := self._inbox.get()) is not None:
-                message(cluster)
+            while not self._ended.is_set() and (message := self._inbox.get()) is not None:
+                message(None)
 
     def _fail(self, text: str) -> None:
         if not self._broken and not self._ended.is_set():
             self._broken = True
             self._trouble(text)
 
-    def _take(self, cluster: Cluster, job: Job) -> bool:
+    def _take(self, cluster: Cluster | None, job: Job) -> bool:
         tier = self._limits.tier_of(job.gpus)
-        if self._broken or tier is None:
+        if self._broken or tier is None or cluster is None:
             return True
         case = self._cases.get(job.case or "")
         label = case.resource_name if case is not None else "none"
@@ -267,9 +268,9 @@ class Leases:
             self._fail(f"limits are not shared with other runs: {error}")
             return None
 
-    def _give_back(self, cluster: Cluster) -> None:
+    def _give_back(self, cluster: Cluster | None) -> None:
         for key, grant in list(self._grants.items()):
-            if key in self._kept:
+            if key in self._kept or cluster is None:
                 continue
             if grant.slot is not None:
                 grant.slot.release()
