@@ -13,10 +13,17 @@ from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.ome.context import Context, dig, name_of
 from pytest_modelrt.stacks.ome.names import node_label
 from pytest_modelrt.stacks.ome.node_entries import NodeEntries, read_entries
+from pytest_modelrt.stacks.ome.platform import is_old
 from pytest_modelrt.stacks.protocol import Ready, StackFailure
 
 SETTLE = 60.0
 """Cluster seconds a state that looks final must last: agents write their entries up to 30 s apart."""
+
+
+BLIND = 3600.0
+BLIND_BYTES_PER_SECOND = 33e6
+"""Cluster seconds of silence, and bytes per second if that is longer, that count as a stall where agents do not report
+progress: models of a few gigabytes took up to 55 minutes, and downloads run at 100 MB/s, with a factor of three."""
 
 
 @dataclass(slots=True)
@@ -30,6 +37,8 @@ class ModelWait:
     """When something last moved, on the cluster's clock."""
     _fingerprint: tuple[object, ...] = ()
     _nodes: tuple[int, int] = (-1, -1)
+    _idle: float = 0.0
+    """Cluster seconds without a sign of progress that mean a stall."""
     _labelled: bool = False
     """Whether enough nodes carried the model's label at the last look."""
 
@@ -40,6 +49,7 @@ class ModelWait:
             StackFailure: ``terminal-state``, ``not-picked-up``, ``no-progress``, ``deadline`` or ``deleted``.
         """
         started = self._moved = self.context.now()
+        self._idle = self._longest_silence()
         name = self.context.names.model.name
         look_at = started + self._patience(started)
         with self.context.cluster.changes([Selection(CLUSTER_BASE_MODEL, name=name)]) as changes:
@@ -70,6 +80,12 @@ class ModelWait:
     @property
     def _settle_time(self) -> float:
         return self.context.patience(SETTLE)
+
+    def _longest_silence(self) -> float:
+        idle = float(self.context.deadlines.model_idle)
+        if not is_old(self.context.cluster):
+            return idle
+        return max(idle, BLIND, self.context.case.weights_bytes / BLIND_BYTES_PER_SECOND)
 
     def _patience(self, started: float) -> float:
         """How long to listen before looking at the nodes: shorter when the status already looks final."""
@@ -119,7 +135,7 @@ class ModelWait:
         silent = now - self._moved
         if not updating and silent >= self._settle_time and (self.ready or self.failed):
             return self._settle("nothing is downloading any more")
-        if silent >= limits.model_idle:
+        if silent >= self._idle:
             return self._settle(f"no byte arrived on any node for {silent:.0f} s")
         if now - started >= limits.model_hard:
             return self._settle(f"not finished after {limits.model_hard} s", "deadline")

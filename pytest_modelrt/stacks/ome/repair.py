@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_modelrt.cluster.model import ClusterError, Object
+from pytest_modelrt.cluster.model import Object
 from pytest_modelrt.journal.files import atomic_write
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.manifests.compare import Mismatch, compare
@@ -16,11 +16,8 @@ from pytest_modelrt.manifests.versions import Profile
 from pytest_modelrt.redaction import redact
 from pytest_modelrt.stacks.ome.context import Context, dig
 from pytest_modelrt.stacks.ome.files import CaseFiles
-from pytest_modelrt.stacks.ome.platform import platform_version
+from pytest_modelrt.stacks.ome.platform import is_old
 from pytest_modelrt.stacks.protocol import StackFailure
-
-OLD_RELEASES = ("v0.1.3", "v0.1.4")
-"""Releases that read versions strictly."""
 
 
 def fit_runtime(
@@ -63,11 +60,7 @@ def admit_gated(context: Context, files: CaseFiles, policy: str, run_dir: Path) 
 
 def profile_of(context: Context) -> Profile:
     """How the platform on this cluster compares; as its latest release does where it does not say which it is."""
-    try:
-        release = platform_version(context.cluster).partition(" ")[2]
-    except ClusterError:
-        return Profile.V0_1_5
-    return Profile.V0_1_4 if release in OLD_RELEASES else Profile.V0_1_5
+    return Profile.V0_1_4 if is_old(context.cluster) else Profile.V0_1_5
 
 
 def _described(repair: Repair) -> tuple[str, ...]:
