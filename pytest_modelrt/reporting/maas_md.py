@@ -6,8 +6,10 @@ Also the lines about load that the terminal shows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from pytest_modelrt.journal.model import Verdict
 from pytest_modelrt.journal.results import Result
 from pytest_modelrt.reporting.markdown import cell, code, row
 from pytest_modelrt.reporting.wording import day, minutes, status
@@ -15,6 +17,7 @@ from pytest_modelrt.reporting.wording import day, minutes, status
 VENDOR = "maas"
 _OUTCOMES = {"passed": "✅ Passed", "failed": "❌ Failed", "error": "❌ Error", "skipped": "⏭️ Skipped"}
 _TIERS = ("free", "premium", "enterprise", "none")
+MATRIX_WORDS = "Status of a chat request and of the model list; a tier of `none` is an account of no tier's namespace."
 _LOAD_HEAD = ("Way", "Model", "At once", "Kind", "Requests", "Answered", "Per s", "p50 s", "p95 s", "p99 s",
               "First token p50 s", "Tokens/s", "Errors")  # fmt: skip
 
@@ -29,15 +32,14 @@ def render(results: Sequence[Result], cluster: str) -> bytes:
     lines = ["# maas Test Results", "", f"**Test Date**: {max(map(day, results), default='-')}", ""]
     lines += [f"**Cluster**: {cluster}", "", "## Summary", ""]
     lines += _table(("Model", "Status", "Startup Time", "Passed", "Failed", "Skipped", "Run"), map(_line, results))
-    findings = [finding for result in results for finding in findings_of(result)]
+    findings = [finding for result in results for finding in findings_of(result.verdict)]
     facts = [(str(finding.get("test", "")), finding.get("facts") or {}) for finding in findings]
-    lines += _matrix([fact["matrix"] for _, fact in facts if "matrix" in fact])
+    lines += _matrix(TierMatrix.of(result.verdict for result in results))
     lines += _limits(facts)
     loads = in_order(fact["load"] for _, fact in facts if "load" in fact)
     if loads:
         lines += ["", "## Load", "", *_table(_LOAD_HEAD, map(_load_cells, loads))]
-        lines += ["", "Times are cluster seconds. A simulated cluster makes them longer by its speed: they show the "]
-        lines[-1] += "procedure there, not what the model can do."
+        lines += ["", _load_words(loads)]
     for result in results:
         lines += ["", f"## {cell(result.name)}", "", *_tests(result)]
     lines += ["", "## Notes", ""]
@@ -47,9 +49,9 @@ def render(results: Sequence[Result], cluster: str) -> bytes:
     return "\n".join([*lines, ""]).encode("utf-8", "backslashreplace")
 
 
-def findings_of(result: Result) -> list[Mapping[str, Any]]:
+def findings_of(verdict: Verdict) -> list[Mapping[str, Any]]:
     """What each test of a model found."""
-    tests = result.verdict.facts.get("tests")
+    tests = verdict.facts.get("tests")
     return [test for test in tests if isinstance(test, Mapping)] if isinstance(tests, list | tuple) else []
 
 
@@ -60,17 +62,30 @@ def in_order(loads: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def load_lines(loads: Iterable[Mapping[str, Any]]) -> list[str]:
     """The load table for a terminal, in columns; empty when there was no load test."""
-    rows = [_load_cells(load) for load in in_order(loads)]
+    loads = in_order(loads)
+    rows = [_load_cells(load) for load in loads]
     if not rows:
         return []
     table = [_LOAD_HEAD, *rows]
     widths = [max(len(str(line[place])) for line in table) for place in range(len(_LOAD_HEAD))]
-    return ["  ".join(str(text).ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-            for line in table]  # fmt: skip
+    lines = ["  ".join(str(text).ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+             for line in table]  # fmt: skip
+    return [*lines, _load_words(loads)]
+
+
+def _load_words(loads: Iterable[Mapping[str, Any]]) -> str:
+    """What the figures mean, above all on a simulated cluster."""
+    speed = max((float(load.get("speed", 1.0)) for load in loads), default=1.0)
+    if speed <= 1:
+        return "Seconds are real."
+    return (
+        f"Seconds are cluster seconds, {speed:g} to a real one on this simulated cluster: "
+        "the figures show the procedure, not what the model can do."
+    )
 
 
 def _line(result: Result) -> tuple[object, ...]:
-    outcomes = [finding.get("outcome") for finding in findings_of(result)]
+    outcomes = [finding.get("outcome") for finding in findings_of(result.verdict)]
     failed = outcomes.count("failed") + outcomes.count("error")
     deployed = result.verdict.stages.get("service")
     run = code(result.run_id) + (" (simulated)" if result.simulated else "")
@@ -78,26 +93,53 @@ def _line(result: Result) -> tuple[object, ...]:
             outcomes.count("skipped"), run)  # fmt: skip
 
 
-def _matrix(cells: list[Mapping[str, Any]]) -> list[str]:
-    if not cells:
+@dataclass(frozen=True, slots=True)
+class MatrixCell:
+    """What one tier was told about one model."""
+
+    expected: int
+    got: tuple[int, ...]
+    """Status of a chat request, and of the model list where that was asked."""
+
+    @property
+    def good(self) -> bool:
+        """Whether all was as expected."""
+        return all(value == self.expected for value in self.got)
+
+    def __str__(self) -> str:
+        shown = " / ".join(map(str, self.got))
+        return f"✅ {shown}" if self.good else f"❌ {shown} (expected {self.expected})"
+
+
+@dataclass(frozen=True, slots=True)
+class TierMatrix:
+    """Which tier may ask which model."""
+
+    models: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[MatrixCell | None, ...]], ...]
+    """Tier and its cells, in the order of ``models``."""
+
+    @classmethod
+    def of(cls, verdicts: Iterable[Verdict]) -> TierMatrix:
+        """What the tests behind these verdicts found; without rows when none asked."""
+        found = {
+            (str(fact["tier"]), str(fact["model"])): MatrixCell(
+                fact["expected"], tuple(value for value in (fact["chat"], fact["models"]) if value is not None)
+            )
+            for verdict in verdicts
+            for finding in findings_of(verdict)
+            if (fact := (finding.get("facts") or {}).get("matrix"))
+        }
+        models = tuple(sorted({model for _, model in found}))
+        tiers = [tier for tier in _TIERS if any(place[0] == tier for place in found)]
+        return cls(models, tuple((tier, tuple(found.get((tier, model)) for model in models)) for tier in tiers))
+
+
+def _matrix(matrix: TierMatrix) -> list[str]:
+    if not matrix.rows:
         return []
-    models = sorted({str(found["model"]) for found in cells})
-    by_place = {(str(found["tier"]), str(found["model"])): found for found in cells}
-    tiers = [tier for tier in _TIERS if any(place[0] == tier for place in by_place)]
-    lines = [(tier, *(_matrix_cell(by_place.get((tier, model))) for model in models)) for tier in tiers]
-    text = ["", "## Tier matrix", "", "Status of a chat request and of the model list; a tier of `none` is an account "]
-    text[-1] += "of no tier's namespace."
-    return [*text, "", *_table(("Tier", *models), lines)]
-
-
-def _matrix_cell(found: Mapping[str, Any] | None) -> str:
-    if found is None:
-        return "-"
-    got = [value for value in (found["chat"], found["models"]) if value is not None]
-    shown = " / ".join(map(str, got))
-    if all(value == found["expected"] for value in got):
-        return f"✅ {shown}"
-    return f"❌ {shown} (expected {found['expected']})"
+    lines = [(tier, *("-" if found is None else found for found in cells)) for tier, cells in matrix.rows]
+    return ["", "## Tier matrix", "", MATRIX_WORDS, "", *_table(("Tier", *matrix.models), lines)]
 
 
 def _limits(facts: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
@@ -126,7 +168,7 @@ def _number(value: float | None) -> str:
 
 
 def _tests(result: Result) -> list[str]:
-    findings = findings_of(result)
+    findings = findings_of(result.verdict)
     rows = []
     for finding in sorted(findings, key=lambda found: str(found.get("test"))):
         outcome = _OUTCOMES.get(str(finding.get("outcome")), str(finding.get("outcome")))

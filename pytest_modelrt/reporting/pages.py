@@ -141,12 +141,12 @@ def _tracking(
     run: RunInfo | None,
     cluster: str,
 ) -> bytes:
-    """A planned model has a runtime file unless a run found that it has none."""
+    """A planned model has a runtime file unless a run found that it has none; models behind the gateway need none."""
     rows = {Model.of_case(case).key: case for case in plan.cases}
     lacking = {key for key, result in latest.items() if result.verdict.cause == "config-missing"}
     return tracking_md.render(
-        models,
-        latest,
+        [model for model in models if model.vendor != maas_md.VENDOR],
+        {key: result for key, result in latest.items() if result.vendor != maas_md.VENDOR},
         set(rows) - lacking,
         {key: case.architecture for key, case in rows.items()},
         updated=_newest(results, run)[:10],

@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_modelrt.journal.results import Result
+from pytest_modelrt.reporting import maas_md
 from pytest_modelrt.reporting.markdown import cell, cells_of, is_row, row, with_cell
 from pytest_modelrt.reporting.models import Model, Names, plain
 from pytest_modelrt.reporting.page import Page
+from pytest_modelrt.reporting.summary_gateway import write_gateway
 from pytest_modelrt.reporting.summary_template import TEMPLATE, VENDOR_COLUMNS
 from pytest_modelrt.reporting.wording import (
     FAILED,
@@ -103,7 +105,7 @@ def render(
 
     Args:
         existing: the page as it is, ``usable``; None: there is none yet.
-        models: all models, in plan order.
+        models: all models, in plan order; those behind the gateway count apart.
         latest: key -> result that speaks for the model.
         attempts: rows for the execution log, oldest first.
         current_run: its results replace what the page says; others only fill gaps.
@@ -111,6 +113,9 @@ def render(
         cluster: free text for a page that does not exist yet.
     """
     page = Page.of_bytes(existing) if existing else Page(TEMPLATE.format(updated=updated, cluster=cluster))
+    apart = [latest[model.key] for model in models if model.vendor == maas_md.VENDOR and model.key in latest]
+    models = [model for model in models if model.vendor != maas_md.VENDOR]
+    latest = {key: result for key, result in latest.items() if result.vendor != maas_md.VENDOR}
     names = Names(models)
     known = _Known({model.key: model for model in models}, {})
     known.rank = {model.key: place for place, model in enumerate(models)}
@@ -124,6 +129,7 @@ def render(
     _write_vendors(page, names, known)
     counts = Counts.of(known.status(key) for key in known.vendors)
     _write_stats(page, counts)
+    write_gateway(page, apart, after=_VENDORS)
     _write_log(page, attempts)
     _write_updated(page, updated)
     return page.to_bytes()

@@ -92,14 +92,15 @@ def _note(finding: Finding, report: pytest.TestReport, call: pytest.CallInfo[Non
         finding.seconds = round(call.duration, 3)
     if call.excinfo is None or finding.outcome != Outcome.PASSED.value:
         return
-    text = " ".join(call.excinfo.exconly(tryshort=True).split())[:600]
+    error = call.excinfo.value
+    told = str(error) if isinstance(error, MaasFailure) else call.excinfo.exconly(tryshort=True)
+    text = " ".join(told.split())[:600]
     if report.skipped:
         finding.outcome, finding.text = Outcome.SKIPPED.value, text
         if hasattr(report, "wasxfail"):
             finding.text = f"as expected: {report.wasxfail}"
         return
     finding.outcome = (Outcome.FAILED if call.when == "call" else Outcome.ERROR).value
-    error = call.excinfo.value
     judged = error.judgement.cause if isinstance(error, MaasFailure) else ""
     finding.cause, finding.text = judged or _first_word(text) or WRONG, text
 

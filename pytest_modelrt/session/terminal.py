@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from pytest_modelrt.cluster.model import LEASE
+from pytest_modelrt.cluster.model import LEASE, Ref
 from pytest_modelrt.reporting.terminal import change_lines, outcome_table
 from pytest_modelrt.session.ci import tell_github
 from pytest_modelrt.session.run import Run
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_NAMES = 20
 """Cases named in one line; the pages name all."""
+MOST_OBJECTS = 6
+"""Objects named in one line; of more only their kinds are."""
 
 
 class Terminal:
@@ -66,7 +70,7 @@ class Terminal:
         if controller.sweep_trouble:
             write(f"modelrt: not swept: {controller.sweep_trouble}; {sweep_command(self._run)}")
         elif swept is not None and (left := [ref for ref in swept.deleted if ref.resource != LEASE]):
-            write(f"modelrt: swept at the end: {', '.join(map(str, left))}")
+            write(f"modelrt: swept at the end: {_names(left)}")
         for leftover in swept.leftovers if swept is not None else ():
             write(f"modelrt: LEFT BEHIND: {leftover.ref}: {leftover.why}; look: {leftover.command}", red=True)
         try:
@@ -74,3 +78,11 @@ class Terminal:
             tell_github(self._run, controller.info, verdicts, controller.trends, write)
         except OSError as error:
             write(f"modelrt: no step summary: {error}")
+
+
+def _names(refs: Sequence[Ref]) -> str:
+    """``Namespace llm, Gateway istio-system/maas-gateway``; of many ``14 objects (5 Namespace, 1 Gateway, …)``."""
+    if len(refs) <= MOST_OBJECTS:
+        return ", ".join(map(str, refs))
+    kinds = Counter(ref.resource.kind for ref in refs)
+    return f"{len(refs)} objects ({', '.join(f'{count} {kind}' for kind, count in kinds.most_common())})"

@@ -7,7 +7,7 @@ import pytest
 from pytest_modelrt.stacks.kserve.accounts import Accounts
 from pytest_modelrt.stacks.kserve.calls import Caller
 from pytest_modelrt.stacks.kserve.judge import Judgement, MaasFailure
-from pytest_modelrt.stacks.kserve.load import measure
+from pytest_modelrt.stacks.kserve.load import AUTH_KIND, measure
 from pytest_modelrt.stacks.kserve.platform import MaasPlatform
 from tests.maas.conftest import Note
 
@@ -32,7 +32,7 @@ def test_a_model_under_load_answers_every_request(
         stream=stream,
         now=maas.clock.monotonic,
     )
-    note(load=figures.as_data())
+    note(load=figures.as_data() | {"speed": maas.clock.speed})
     if figures.errors:
         raise MaasFailure(f"errors under load: {figures.errors}", Judgement("gateway-wrong-answer", ""))
     assert figures.answered == REQUESTS
@@ -52,8 +52,9 @@ def test_the_gateway_under_load_answers_or_refuses_and_never_fails(
         stream=False,
         now=maas.clock.monotonic,
     )
-    note(load=figures.as_data())
+    note(load=figures.as_data() | {"speed": maas.clock.speed})
     odd = {kind: count for kind, count in figures.errors.items() if kind != "429"}
     if odd:
-        raise MaasFailure(f"errors under load: {odd}", Judgement("gateway-wrong-answer", ""))
+        cause = "gateway-auth-failing" if AUTH_KIND in odd else "gateway-wrong-answer"
+        raise MaasFailure(f"errors under load: {odd}", Judgement(cause, f"{figures.answered} answered"))
     assert figures.answered >= BUDGET

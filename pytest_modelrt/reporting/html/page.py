@@ -19,6 +19,7 @@ from pytest_modelrt.journal.resume import carried_of
 from pytest_modelrt.journal.trace import CaseTrace, RunView
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting.html.entries import COLUMNS, STAGE_WORDS, Entry, anchor, entry_of, rerun_line
+from pytest_modelrt.reporting.html.gateway import tier_section
 from pytest_modelrt.reporting.html.numbers import (
     OUTCOMES,
     Scale,
@@ -141,6 +142,7 @@ class HtmlPage:
             "tiers": self._tiers(view, scale),
             "rankings": _rankings(view),
             "nodes": nodes(view)[:30],
+            "gateway": tier_section(verdicts.values()),
             "filters": _filters(entries),
             "columns": COLUMNS,
             "quiet_count": sum(item.state in ("passed", "waiting") for item in entries),

@@ -13,6 +13,9 @@ import httpx
 
 from pytest_modelrt.stacks.kserve.calls import Reply
 
+AUTH_KIND = "500 authentication"
+"""The gateway could not authenticate, however often it was asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figures:
@@ -37,7 +40,7 @@ class Figures:
     tokens_per_second: float | None
     """Completion tokens of all answers together."""
     errors: dict[str, int]
-    """Kind -> count: an HTTP status, or the name of an exception."""
+    """Kind -> count: an HTTP status, ``AUTH_KIND``, or the name of an exception."""
 
     def as_data(self) -> dict[str, Any]:
         """JSON-able."""
@@ -109,6 +112,8 @@ def _sample(send: Callable[[], Reply]) -> _Sample:
         reply = send()
     except httpx.HTTPError as error:
         return _Sample(None, type(error).__name__)
+    if reply.auth_failed:
+        return _Sample(reply, AUTH_KIND)
     return _Sample(reply, "" if reply.status == httpx.codes.OK else str(reply.status))
 
 

@@ -8,8 +8,8 @@ import json
 import httpx
 import pytest
 
-from pytest_modelrt.stacks.kserve.calls import Reply
-from pytest_modelrt.stacks.kserve.load import Figures, measure, percentile
+from pytest_modelrt.stacks.kserve.calls import AUTH_FAILED, Reply
+from pytest_modelrt.stacks.kserve.load import AUTH_KIND, Figures, measure, percentile
 
 
 def _plain(status: int = 200, tokens: int = 7, seconds: float = 2.0) -> Reply:
@@ -32,10 +32,11 @@ def _measure(replies: list[Reply | Exception], *, stream: bool = False) -> Figur
 
 
 def test_throughput_and_tokens_count_answers_only() -> None:
-    figures = _measure([_plain(), _plain(), _plain(503), httpx.ReadTimeout("late")])
+    refused = Reply("POST", "/v1/chat/completions", 500, {}, f"{AUTH_FAILED}\n", 0.0, 1.0)
+    figures = _measure([_plain(), _plain(), _plain(503), httpx.ReadTimeout("late"), refused])
     assert (figures.answered, figures.seconds, figures.throughput) == (2, 10.0, 0.2)
     assert figures.tokens_per_second == 1.4
-    assert figures.errors == {"503": 1, "ReadTimeout": 1}
+    assert figures.errors == {AUTH_KIND: 1, "503": 1, "ReadTimeout": 1}
 
 
 def test_a_stream_gives_the_time_to_its_first_token_and_counts_its_pieces() -> None:

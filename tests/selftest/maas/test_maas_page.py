@@ -6,6 +6,7 @@ from typing import Any
 
 from pytest_modelrt.journal.model import Outcome
 from pytest_modelrt.journal.results import Result
+from pytest_modelrt.reporting.html.gateway import tier_section
 from pytest_modelrt.reporting.maas_md import load_lines, render
 from pytest_modelrt.session.maas import Finding, verdicts
 
@@ -70,7 +71,21 @@ def test_the_verdict_is_that_of_the_worst_test_with_the_cause_most_of_them_have(
 def test_load_is_on_the_page_and_in_the_terminal() -> None:
     page = _page(Finding("test_load", "model-a", facts={"load": LOAD}))
     assert "| direct | model-a | 5 | stream | 60 | 59 | 12.5 | 0.25 | 0.5 | 0.75 | 0.125 | 250 | 503 x 1 |" in page
-    head, line = load_lines([LOAD])
+    head, line, words = load_lines([LOAD])
     assert head.split()[:2] == ["Way", "Model"]
     assert line.endswith("503 x 1")
+    assert words == "Seconds are real."
+    assert "60 to a real one" in load_lines([LOAD | {"speed": 60.0}])[-1]
     assert load_lines([]) == []
+
+
+def test_the_tier_matrix_is_a_section_of_the_campaign_page() -> None:
+    asked = [_cell("free", "model-a", 200, 200), _cell("free", "model-b", 403, 200), _cell("none", "<b>", 403, 403)]
+    section = tier_section(verdicts(asked, "2026-01-01T00:00:00Z"))
+    assert '<th scope="col">&lt;b&gt;</th><th scope="col">model-a</th><th scope="col">model-b</th>' in section
+    free = section.partition('<tr><th scope="row">free</th>')[2].partition("</tr>")[0]
+    assert free == (
+        '<td>-</td><td><span class="chip o-passed">✅ 200 / 200</span></td>'
+        '<td><span class="chip o-failed">❌ 200 / 200 (expected 403)</span></td>'
+    )
+    assert tier_section(verdicts([Finding("other", "model-a")], "2026-01-01T00:00:00Z")) == ""

@@ -179,17 +179,38 @@ def _errors(reports: Path) -> int:
     return sum(result.verdict.outcome is Outcome.ERROR for result in ResultsStore.open(reports).latest())
 
 
-def test_a_case_outside_the_plan_gets_its_rows_too(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
+def outside_the_plan(reports: Path, plan: Plan, campaign: Campaign, name: str) -> RunPages:
     known = plan.cases[0]
-    run = Clockwork(tmp_path, [known], {})
+    run = Clockwork(reports, [known], {})
     run.write()
     for path in run.directory.glob("events-*"):
-        path.write_bytes(path.read_bytes().replace(known.id.encode(), b"maas/model-a"))
-    RunPages(tmp_path, plan, campaign, run.directory).update()
+        path.write_bytes(path.read_bytes().replace(known.id.encode(), name.encode()))
+    pages = RunPages(reports, plan, campaign, run.directory)
+    pages.update()
+    return pages
+
+
+def test_a_case_outside_the_plan_gets_its_rows_too(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
+    outside_the_plan(tmp_path, plan, campaign, "somebody/model-a")
     summary = read(tmp_path / SUMMARY)
     summary.assert_adds_up()
-    assert summary.vendors["maas"][0][:2] == ["model-a", "✅ Passed"]
+    assert summary.stats["Total Models"] == "158"
+    assert summary.vendors["somebody"][0][:2] == ["model-a", "✅ Passed"]
+    assert (tmp_path / "somebody-results.md").exists()
+
+
+def test_models_behind_the_gateway_count_apart(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
+    pages = outside_the_plan(tmp_path, plan, campaign, "maas/model-a")
+    summary = read(tmp_path / SUMMARY)
+    summary.assert_adds_up()
+    assert (summary.stats["Total Models"], summary.stats["Passed"]) == ("157", "0")
+    text = (tmp_path / SUMMARY).read_text(encoding="utf-8")
+    section = text.partition("## Models Behind the Gateway\n")[2].partition("\n## ")[0]
+    assert "| model-a | ✅ Passed | " in section
+    assert text.count("| model-a |") == 1
+    assert "maas" not in (tmp_path / "test-tracking.md").read_text(encoding="utf-8")
     assert (tmp_path / "maas-results.md").exists()
+    assert pages.update() == []
 
 
 @pytest.mark.parametrize("vendor", ["../../etc", "..", "a/b", ""])
