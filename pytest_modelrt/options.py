@@ -217,7 +217,14 @@ OPTIONS = (
         "case waits for its own download",
         convert=whole_number,
         metavar="N",
-        default_text="twice the workers",
+        default_text="eight times the workers",
+    ),
+    Option(
+        "download-nodes",
+        "With downloads ahead: nodes that download a model, more where a case needs more; 0: all nodes",
+        convert=whole_number,
+        metavar="N",
+        default_text="campaign.yaml",
     ),
     Option(
         "shard",
@@ -265,6 +272,7 @@ class Settings:
     order: str = "plan"
     gateway: str | None = None
     prefetch: int | None = None
+    download_nodes: int | None = None
     shard: tuple[int, int] | None = None
     leases: str | None = None
     resume: bool = False

@@ -194,6 +194,8 @@ class Campaign:
     gpus_per_test: int = 32
     nodes_wanted: int = 3
     nodes_minimum: int = 1
+    download_nodes: int | None = None
+    """With downloads ahead: nodes that download a model; 0: all of them; None: one more than wanted."""
     hardware: Hardware = field(default_factory=Hardware)
     deadlines: Deadlines = field(default_factory=Deadlines)
     reports: str = "reports"

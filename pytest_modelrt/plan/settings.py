@@ -29,6 +29,7 @@ def read_campaign(root: yaml.Node, file: str) -> Campaign:
         gpus_per_test=document.integer("gpus_per_test", default.gpus_per_test),
         nodes_wanted=document.integer("nodes_wanted", default.nodes_wanted),
         nodes_minimum=document.integer("nodes_minimum", default.nodes_minimum),
+        download_nodes=document.integer("download_nodes", minimum=0) if document.has("download_nodes") else None,
         hardware=hardware,
         deadlines=_read_deadlines(document.mapping("deadlines")),
         reports=document.text("reports", default.reports),

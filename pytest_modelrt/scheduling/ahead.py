@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_modelrt.plan.model import Case
@@ -36,6 +36,8 @@ class AheadBooks:
     order: Order
     workers: int
     room: Room
+    placed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Case id -> the nodes that download its model; whoever is not in it uses all."""
     token: bool = False
     copies: dict[str, Copy] = field(default_factory=dict)
     """Case id -> its model, while it is on the cluster."""
@@ -82,10 +84,14 @@ class AheadBooks:
             if job.case is not None and job.key not in self._seen and job.key not in self._barred
         )
         coming = upcoming(possible, self.limits, self.workers, self.order, self.room.window)
-        running = sum(copy.ahead and copy.complete is None and copy.begun is None for copy in self.copies.values())
+        running = frozenset(
+            case_id
+            for case_id, copy in self.copies.items()
+            if copy.ahead and copy.complete is None and copy.begun is None
+        )
         held = {case_id: self.cases[case_id].weights_bytes for case_id in self.copies}
         cases = [self.cases[key] for key in dict.fromkeys(job.key for job in coming)]
-        return next_downloads(cases, Disk(held, running), self.room, token=self.token, paused=paused)
+        return next_downloads(cases, Disk(held, running, self.placed), self.room, token=self.token, paused=paused)
 
     def times(self) -> dict[str, DownloadTime]:
         """What is known since the last call about cases whose model was downloaded ahead."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_modelrt.plan.model import Case
+from pytest_modelrt.scheduling.limits import Limits
 
 PLAIN_SECONDS = 1.0
 """Assumed for a test that deploys nothing and has no history."""
@@ -109,6 +110,18 @@ def make_jobs(
         jobs += [Job(key=chunk[0], tests=chunk) for chunk in _chunks(tests, max(1, workers))]
     place = {nodeid: number for number, nodeid in reversed(list(enumerate(nodeids)))}
     return sorted(jobs, key=lambda job: place[job.tests[0]])
+
+
+def without_hopeless(jobs: Iterable[Job], limits: Limits) -> list[Job]:
+    """The jobs, those of cases larger than the whole cluster with nothing to hold: their preflight says the arithmetic,
+    and deploys nothing."""
+    offered = limits.offered
+    return [
+        replace(job, gpus=0, seconds=PLAIN_SECONDS)
+        if offered is not None and job.case is not None and job.gpus > offered
+        else job
+        for job in jobs
+    ]
 
 
 def _chunks(tests: Sequence[str], parts: int) -> Iterable[tuple[str, ...]]:

@@ -15,11 +15,14 @@ class Limits:
     tiers: tuple[Tier, ...]
     gpu_budget: int
     gpus_per_test: int
+    offered: int | None = None
+    """GPUs the cluster's nodes have; None: not known."""
 
     @classmethod
-    def of(cls, campaign: Campaign) -> Limits:
-        """The limits that the campaign settings state."""
-        return cls(campaign.tiers, campaign.gpu_budget, campaign.gpus_per_test)
+    def of(cls, campaign: Campaign, offered: int | None = None) -> Limits:
+        """The limits that the campaign settings state, and no more GPUs than the cluster's nodes have."""
+        budget = campaign.gpu_budget if offered is None else min(campaign.gpu_budget, offered)
+        return cls(campaign.tiers, budget, campaign.gpus_per_test, offered)
 
     def tier_of(self, gpus: int) -> Tier | None:
         """The tier of a test asking for ``gpus``; None when no tier covers that number or no GPU is asked."""
@@ -39,6 +42,8 @@ class Limits:
             return f"asks for {gpus} GPUs, and tier {tier.name} has the limit {tier.limit}"
         if gpus > self.gpus_per_test:
             return f"asks for {gpus} GPUs, and one test may hold at most {self.gpus_per_test}"
+        if self.offered is not None and gpus > self.offered:
+            return f"asks for {gpus} GPUs, and the cluster's nodes have {self.offered}"
         if gpus > self.gpu_budget:
             return f"asks for {gpus} GPUs, and the budget of the run is {self.gpu_budget}"
         return None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pytest_modelrt.plan.model import Case
 
@@ -18,7 +18,7 @@ class Room:
     window: int
     """How many cases in dispatch order are looked at (``--modelrt-prefetch``); 0 switches it off."""
     downloads: int = AGENT_WORKERS
-    """Downloads ahead in progress at once: the agents' workers per node. Those of running cases come on top, since
+    """Downloads ahead in progress at once on a node: its agent's workers. Those of running cases come on top, since
     whatever is applied waits in the agents' queue behind what was applied before."""
     disk_bytes: int | None = 10 * 10**12
     """Weights on a node's disk at once, those of running cases included; None: no bound."""
@@ -30,14 +30,29 @@ class Disk:
 
     held: Mapping[str, int]
     """Case id -> bytes of models applied and not deleted, by running cases or ahead of theirs."""
-    downloading: int
-    """How many of those ahead of their cases are not complete."""
+    downloading: frozenset[str] = frozenset()
+    """Those ahead of their cases that are not complete."""
+    placed: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Case id -> the nodes that download its model; whoever is not in it uses all."""
+
+
+EVERYWHERE = ("",)
+"""Stands for the nodes a model without a place is on when no model has one."""
+
+
+@dataclass(slots=True)
+class _Node:
+    """What is on one node, and what shall be."""
+
+    used: int = 0
+    downloads: int = 0
 
 
 def next_downloads(upcoming: Sequence[Case], disk: Disk, room: Room, *, token: bool, paused: bool) -> list[Case]:
     """The cases whose models should be applied now, first things first.
 
-    A model that has no room waits, and so do all behind it: none takes the room of one that is needed earlier.
+    A model that has no room waits, and so do all behind it that need one of its nodes: none takes the room of one that
+    is needed earlier.
 
     Args:
         upcoming: cases that have not started, in dispatch order.
@@ -48,17 +63,34 @@ def next_downloads(upcoming: Sequence[Case], disk: Disk, room: Room, *, token: b
     """
     if paused:
         return []
+    every = tuple(dict.fromkeys(node for nodes in disk.placed.values() for node in nodes)) or EVERYWHERE
+    nodes = {name: _Node() for name in every}
+
+    def of(case_id: str) -> Iterable[_Node]:
+        return (nodes[name] for name in disk.placed.get(case_id, every))
+
+    for case_id, size in disk.held.items():
+        for node in of(case_id):
+            node.used += size
+            node.downloads += case_id in disk.downloading
     started: list[Case] = []
-    used = sum(disk.held.values())
+    closed: set[int] = set()
     for case in upcoming[: room.window]:
         if case.id in disk.held or (case.gated and not token):
             continue
-        full = room.disk_bytes is not None and used + case.weights_bytes > room.disk_bytes
-        if full or disk.downloading + len(started) >= room.downloads:
-            break
+        if any(id(node) in closed or not _takes(node, case, room) for node in of(case.id)):
+            closed |= {id(node) for node in of(case.id)}
+            continue
         started.append(case)
-        used += case.weights_bytes
+        for node in of(case.id):
+            node.used += case.weights_bytes
+            node.downloads += 1
     return started
+
+
+def _takes(node: _Node, case: Case, room: Room) -> bool:
+    fits = room.disk_bytes is None or node.used + case.weights_bytes <= room.disk_bytes
+    return fits and node.downloads < room.downloads
 
 
 @dataclass(frozen=True, slots=True)

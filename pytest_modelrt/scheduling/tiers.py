@@ -15,7 +15,7 @@ from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.books import Books, Loss
 from pytest_modelrt.scheduling.forecast import upcoming
 from pytest_modelrt.scheduling.gate import Gate
-from pytest_modelrt.scheduling.jobs import Job, make_jobs
+from pytest_modelrt.scheduling.jobs import Job, make_jobs, without_hopeless
 from pytest_modelrt.scheduling.limits import Limits, Occupancy
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.quarantine import Quarantine
@@ -78,7 +78,7 @@ class TierScheduling:
         asked = {nodeid: gpus for nodeid, gpus in weights.items() if isinstance(gpus, int)}
         wrong = {nodeid: text for nodeid, text in weights.items() if isinstance(text, str)}
         usable = [nodeid for nodeid in self._collection if nodeid not in wrong]
-        jobs = make_jobs(usable, run.cases, run.estimates, asked, workers)
+        jobs = without_hopeless(make_jobs(usable, run.cases, run.estimates, asked, workers), run.limits)
         self._books: Books[WorkerController] = Books(run.limits, run.order, jobs)
         self._announced: dict[WorkerController, list[str]] = {}
         self._unusable: set[WorkerController] = set()

@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,19 @@ FirstCollection = Callable[[list[str]], None]
 class CaseScheduling:
     """Collects what the first workers announce, then hands over: to the tiers, or to xdist if no test is a case."""
 
-    def __init__(self, config: pytest.Config, log: Any, run: Run, on_first_collection: FirstCollection | None) -> None:
+    def __init__(
+        self,
+        config: pytest.Config,
+        log: Any,
+        run: Run,
+        on_first_collection: FirstCollection | None,
+        limits: Callable[[], Limits] | None = None,
+    ) -> None:
         self.config = config
         self._log = log
         self._run = run
         self._on_first_collection = on_first_collection
+        self._limits = limits
         self._wanted = len(parse_tx_spec_config(config))
         self._collections: dict[WorkerController, list[str] | None] = {}
         self._inner: Scheduling | None = None
@@ -133,6 +142,8 @@ class CaseScheduling:
             return
         if self._on_first_collection is not None:
             self._on_first_collection(reference)
+        if self._limits is not None:
+            self._run = replace(self._run, limits=self._limits())
         weights = read_weights(first)
         if weights or any(case_of(nodeid, self._run.cases) for nodeid in reference):
             self._inner = TierScheduling(self.config, self._run, reference, weights, len(announced))
@@ -208,6 +219,7 @@ def make_scheduler(
     desk: Desk | None = None,
     gate: Gate | None = None,
     decline: Callable[[str, str], None] | None = None,
+    limits: Callable[[], Limits] | None = None,
 ) -> CaseScheduling | None:
     """The scheduler for ``pytest_xdist_make_scheduler``; None for ``--dist each``, which is left to xdist.
 
@@ -215,7 +227,7 @@ def make_scheduler(
         config: of the controller.
         log: as the hook got it.
         plan: the cases.
-        campaign: tiers, GPU budget and GPUs per test; put in what the cluster really offers if that is known.
+        campaign: tiers, GPU budget and GPUs per test.
         order: the run's order.
         estimates: case id -> cluster seconds (``estimates.estimate``).
         on_first_collection: called once with the node ids, before anything starts.
@@ -225,6 +237,7 @@ def make_scheduler(
         desk: where slots and names are asked for that other runs on the cluster use too.
         gate: asked before a case starts.
         decline: called with a test and the reason when the gate lets it never start; by default it is an error.
+        limits: asked once, after ``on_first_collection``, when the cluster is known; the campaign's if left out.
     """
     if config.getoption("dist") == "each":
         return None
@@ -232,7 +245,7 @@ def make_scheduler(
         plan.by_id(), Limits.of(campaign), Order(order), estimates, cleanup, on_change, desk=desk, gate=gate,
         decline=decline,
     )  # fmt: skip
-    return CaseScheduling(config, log, run, on_first_collection)
+    return CaseScheduling(config, log, run, on_first_collection, limits)
 
 
 def controller_plugin() -> ControllerHooks:

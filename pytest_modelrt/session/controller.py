@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +20,7 @@ from pytest_modelrt.launcher import SimulatorError
 from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.worker import uses_cluster
+from pytest_modelrt.session.capacity import Capacity, read_capacity
 from pytest_modelrt.session.guard import Guard
 from pytest_modelrt.session.interrupt import STOP_SECONDS, say
 from pytest_modelrt.session.ledger import Ledger
@@ -33,6 +35,8 @@ from pytest_modelrt.session.surroundings import connect, journal_of, remove_case
 from pytest_modelrt.session.target import Target
 
 if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
     from pytest_modelrt.cluster.cluster import Cluster
     from pytest_modelrt.cluster.sweep import Swept
     from pytest_modelrt.journal.history import Trend
@@ -51,6 +55,8 @@ class Controller:
         self.sweep_trouble = ""
         self.page_trouble = ""
         self.info: RunInfo | None = None
+        self.capacity = Capacity({})
+        """What the cluster's nodes offer, once the run has begun."""
         self._config = config
         self._run = run
         self._target = target
@@ -112,7 +118,26 @@ class Controller:
                 self._simulator.start()
             except SimulatorError as error:
                 pytest.exit(str(error), returncode=CLUSTER_FAILED)
+        self.info = self._look_at_the_nodes(self.info)
         self.info = prepare(run, self._target, self.info, self._pages.store, self.connected)
+
+    def _look_at_the_nodes(self, info: RunInfo) -> RunInfo:
+        """Say what they offer, and spend no more. A cluster that does not answer is the cases' to report."""
+        budget = self._run.campaign.gpu_budget
+        try:
+            self.capacity = read_capacity(self.connected())
+        except ClusterError:
+            return info
+        if self.capacity.total is None:
+            return info
+        self._say(self.capacity.text(budget))
+        return replace(info, limits={**info.limits, "gpu_budget": min(budget, self.capacity.total)})
+
+    def _say(self, text: str) -> None:
+        terminal: TerminalReporter | None = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is not None and terminal.verbosity >= 0:
+            terminal.ensure_newline()
+            terminal.write_line(f"modelrt: {text}")
 
     # ---------------------------------------------------------------------------------------------- account
 

@@ -21,6 +21,7 @@ from pytest_modelrt.session.leases import Leases
 from pytest_modelrt.session.makespan import Makespan
 from pytest_modelrt.session.notes import note, report_not_run
 from pytest_modelrt.session.order import expected, in_order, predict
+from pytest_modelrt.session.placement import Placement, write_placement
 from pytest_modelrt.session.prefetch import Prefetch
 from pytest_modelrt.session.resume import carried_cases
 from pytest_modelrt.session.run import Run
@@ -87,6 +88,7 @@ class Dispatch:
             desk=self.leases,
             gate=self.gate,
             decline=lambda nodeid, why: report_not_run(config, nodeid, why),
+            limits=lambda: self._limits,
         )
         return self._scheduling
 
@@ -114,9 +116,11 @@ class Dispatch:
         cases = self._run.plan.by_id()
         self._carried = carried_cases(self._config, nodeids)
         fresh = [nodeid for nodeid in nodeids if not self._is_carried(case_of(nodeid, cases))]
-        prediction = predict(fresh, self._run, self.workers)
+        prediction = predict(fresh, self._run, self.workers, self._controller.capacity)
+        if prediction.placed:
+            write_placement(self._run.directory, prediction.placed)
         speed = self._controller.info.speed
-        self.makespan = Makespan(prediction, ScaledClock(speed), Limits.of(self._run.campaign), self.workers)
+        self.makespan = Makespan(prediction, ScaledClock(speed), self._limits, self.workers)
         note(self._config, "forecast", {**prediction.as_data(), "carried": sorted(self._carried)})
         for nodeid in fresh:
             if (case := case_of(nodeid, cases)) is not None:
@@ -125,8 +129,13 @@ class Dispatch:
             self.leases.start()
         self._jobs = [span.job for span in prediction.plan.spans]
         if self._run.window(self.workers) and len(self._left) > 1:
-            self._prefetch = self._start_prefetch()
+            self._prefetch = self._start_prefetch(prediction.placed)
             self._prefetch.waiting(self._jobs)
+
+    @property
+    def _limits(self) -> Limits:
+        """The campaign's, and what the cluster's nodes offer once that is known."""
+        return Limits.of(self._run.campaign, self._controller.capacity.total)
 
     def _make_leases(self) -> Leases:
         run = self._run
@@ -147,14 +156,15 @@ class Dispatch:
         self.leases.keep(frozenset({job.key}))
         self.leases.await_leave(job)
 
-    def _start_prefetch(self) -> Prefetch:
+    def _start_prefetch(self, placed: Placement) -> Prefetch:
         run, config = self._run, self._config
         books = AheadBooks(
             cases=run.plan.by_id(),
-            limits=Limits.of(run.campaign),
+            limits=self._limits,
             order=Order(run.settings.order),
             workers=self.workers,
             room=Room(run.window(self.workers)),
+            placed=placed,
         )
         prefetch = Prefetch(
             books,

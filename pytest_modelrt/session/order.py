@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pytest
 
 from pytest_modelrt.journal.files import JournalError
 from pytest_modelrt.journal.results import ResultsStore
+from pytest_modelrt.plan.model import Campaign
 from pytest_modelrt.scheduling.estimates import download_seconds, estimate
 from pytest_modelrt.scheduling.forecast import Forecast, forecast
 from pytest_modelrt.scheduling.history import past_of
-from pytest_modelrt.scheduling.jobs import case_of, make_jobs
+from pytest_modelrt.scheduling.jobs import case_of, make_jobs, without_hopeless
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.scheduling.placement import Machine, place
 from pytest_modelrt.scheduling.prefetch import AGENT_WORKERS
 from pytest_modelrt.scheduling.sequence import reorder
+from pytest_modelrt.session.capacity import Capacity
 from pytest_modelrt.session.run import Run
 from pytest_modelrt.session.target import on_simulator
 
@@ -44,6 +47,8 @@ class Prediction:
     known: int
     """Cases whose estimate comes from earlier runs."""
     cases: int
+    placed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Case id -> the nodes that shall download its model; whoever is not in it uses all."""
 
     def as_data(self) -> dict[str, float]:
         """For the journal: cluster seconds and counts."""
@@ -72,17 +77,58 @@ def expected(run: Run, *, ahead: bool) -> Expected:
     return Expected(estimate(run.plan.cases, run.campaign, seconds, ahead=ahead), download, frozenset(past))
 
 
-def predict(nodeids: list[str], run: Run, workers: int) -> Prediction:
-    """The run as it will go when every estimate holds."""
+def predict(nodeids: list[str], run: Run, workers: int, capacity: Capacity | None = None) -> Prediction:
+    """The run as it will go when every estimate holds.
+
+    Args:
+        nodeids: of the selected tests.
+        run: names plan, settings and history.
+        workers: processes that run tests.
+        capacity: what the cluster offers; what the campaign says it has when left out.
+    """
+    campaign, cases = run.campaign, run.plan.by_id()
     ahead = run.window(workers) > 0
-    times, cases = expected(run, ahead=ahead), run.plan.by_id()
-    jobs = make_jobs(nodeids, cases, times.held, {}, workers)
-    plan = forecast(jobs, Limits.of(run.campaign), workers, Order(run.settings.order))
+    times = expected(run, ahead=ahead)
+    limits = Limits.of(campaign, capacity.total if capacity is not None else None)
+    jobs = without_hopeless(make_jobs(nodeids, cases, times.held, {}, workers), limits)
+    plan = forecast(jobs, limits, workers, Order(run.settings.order))
     selected = {case.id for nodeid in nodeids if (case := case_of(nodeid, cases))}
-    agents = sum(times.download[case_id] for case_id in selected) / AGENT_WORKERS if ahead else 0.0
+    machines = capacity.machines if capacity is not None else _planned(campaign)
+    placed: dict[str, tuple[str, ...]] = {}
+    if ahead and len(selected) > 1 and (copies := copies_of(campaign)):
+        order = dict.fromkeys(span.job.case for span in plan.spans if span.job.case is not None and span.job.gpus)
+        placed = place([cases[case_id] for case_id in order], machines, limits, copies=copies, seconds=times.download)
+    agents = _agents_seconds(selected, times.download, placed, machines) if ahead else 0.0
     return Prediction(
-        plan, max(plan.makespan, agents), max(plan.bound, agents), len(selected & times.known), len(selected)
+        plan, max(plan.makespan, agents), max(plan.bound, agents), len(selected & times.known), len(selected), placed
     )
+
+
+def copies_of(campaign: Campaign) -> int:
+    """How many nodes download a model; 0: all. One more than wanted, so that one bad node holds nobody up."""
+    if campaign.download_nodes == 0:
+        return 0
+    return max(campaign.download_nodes or campaign.nodes_wanted + 1, campaign.nodes_wanted)
+
+
+def _planned(campaign: Campaign) -> tuple[Machine, ...]:
+    hardware = campaign.hardware
+    return tuple(Machine(f"node-{number:03}", hardware.gpus_per_node) for number in range(hardware.nodes))
+
+
+def _agents_seconds(
+    selected: Iterable[str],
+    seconds: Mapping[str, float],
+    placed: Mapping[str, Sequence[str]],
+    machines: Sequence[Machine],
+) -> float:
+    """What the busiest node's agent needs for its downloads."""
+    names = [machine.name for machine in machines] or [""]
+    load = dict.fromkeys(names, 0.0)
+    for case_id in selected:
+        for name in placed.get(case_id, names):
+            load[name] += seconds[case_id]
+    return max(load.values()) / AGENT_WORKERS
 
 
 def in_order(items: list[pytest.Item], run: Run) -> list[pytest.Item]:

@@ -54,7 +54,7 @@ class Run:
 
     def window(self, workers: int) -> int:
         """How many cases ahead models are downloaded; 0: none."""
-        return 2 * workers if self.settings.prefetch is None else self.settings.prefetch
+        return 8 * workers if self.settings.prefetch is None else self.settings.prefetch
 
     def target(self) -> ClusterTarget:
         """Which cluster to connect to."""
@@ -111,7 +111,7 @@ def _overridden(campaign: Campaign, settings: Settings) -> Campaign:
         raise pytest.UsageError(f"--modelrt-tier: no tier {', '.join(unknown)} in campaign.yaml; there are: {known}")
     tiers = tuple(Tier(t.name, t.min_gpus, t.max_gpus, settings.tier.get(t.name, t.limit)) for t in campaign.tiers)
     changes: dict[str, Any] = {"tiers": tiers}
-    for name in ("gpu_budget", "nodes_wanted", "repair"):
+    for name in ("gpu_budget", "nodes_wanted", "download_nodes", "repair"):
         value = getattr(settings, name)
         if value is not None:
             changes[name] = value

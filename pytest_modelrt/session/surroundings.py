@@ -21,6 +21,7 @@ from pytest_modelrt.plan.model import Campaign, Case
 from pytest_modelrt.redaction import redact_value
 from pytest_modelrt.reporting.junit import properties
 from pytest_modelrt.session.outcomes import VERDICT
+from pytest_modelrt.session.placement import nodes_of
 from pytest_modelrt.session.run import RUN, Run
 from pytest_modelrt.stacks.protocol import Observe, Stack, StackRequest
 from pytest_modelrt.stages.life import CaseLife, Surroundings
@@ -37,6 +38,7 @@ LIFETIME = timedelta(hours=12)
 HUB_TOKEN = ("ome", "hf-token")
 """Namespace and name of the Secret with the hub's token, which an engine or agent may write into its log."""
 
+_CLUSTER = pytest.StashKey["Cluster"]()
 _JOURNAL = pytest.StashKey["JournalWriter"]()
 
 
@@ -64,6 +66,19 @@ def connect(run: Run) -> Cluster:
     return cluster
 
 
+def cluster_of(config: pytest.Config) -> Cluster:
+    """This process's connection, made when first asked for; one that failed is tried again the next time.
+
+    Raises:
+        ClusterError: no such cluster, or it does not answer.
+    """
+    if _CLUSTER not in config.stash:
+        cluster = connect(config.stash[RUN])
+        config.stash[_CLUSTER] = cluster
+        config.add_cleanup(cluster.close)
+    return config.stash[_CLUSTER]
+
+
 def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
     """The case attempt behind one test item."""
     from pytest_modelrt.probes import probe_for
@@ -73,7 +88,7 @@ def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
     campaign = replace(run.campaign, **overrides(request.node))
 
     def open_surroundings(observe: Observe) -> Surroundings:
-        cluster: Cluster = request.getfixturevalue("modelrt_cluster")
+        cluster = cluster_of(config)
         stack = make_stack(config, cluster, case, campaign, observe)
         return Surroundings(stack, cluster.clock, lambda *where: tunnel(cluster, *where))
 
@@ -95,7 +110,8 @@ def make_stack(config: pytest.Config, cluster: Cluster, case: Case, campaign: Ca
     run = config.stash[RUN]
     owner = Ownership(run.run_id, case.resource_name, rfc3339(utc_now() + LIFETIME))
     ahead = run.settings.prefetch != 0
-    request = StackRequest(case, cluster, campaign, run.settings.config, run.directory, owner, observe, ahead)
+    nodes = nodes_of(config, case) if ahead else ()
+    request = StackRequest(case, cluster, campaign, run.settings.config, run.directory, owner, observe, ahead, nodes)
     stack: Stack = config.hook.pytest_modelrt_make_stack(config=config, request=request)
     return stack
 

@@ -68,6 +68,8 @@ class StackRequest:
     observe: Observe
     ahead: bool = False
     """Downloads run ahead: the deletion of a model, which queues behind them, is asked for and not waited for."""
+    nodes: tuple[str, ...] = ()
+    """The nodes that are to download the model; empty: those its file says."""
 
 
 @runtime_checkable

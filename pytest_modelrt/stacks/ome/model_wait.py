@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pytest_modelrt.cluster.model import CLUSTER_BASE_MODEL, NODE, Object, Selection
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.ome.context import Context, dig, name_of
+from pytest_modelrt.stacks.ome.download_nodes import nodes_of
 from pytest_modelrt.stacks.ome.names import node_label
 from pytest_modelrt.stacks.ome.node_entries import NodeEntries, read_entries
 from pytest_modelrt.stacks.ome.platform import is_old
@@ -149,13 +150,18 @@ class ModelWait:
         return None
 
     def _overtaken_by(self) -> list[str]:
-        """Models the nodes work on that were created after ours: each node goes by order, so ours was passed over."""
+        """Models our nodes work on that were created after ours: each node goes by order, so ours was passed over."""
         ours = str(dig(self.latest, "metadata", "creationTimestamp") or "~")
+        chosen = nodes_of(self.latest)
         created = {
             name_of(model): str(dig(model, "metadata", "creationTimestamp") or "")
             for model in self.context.cluster.list(CLUSTER_BASE_MODEL)
         }
-        return sorted(model for model in self.entries.others if created.get(model, "") > ours)
+        return sorted(
+            model
+            for model, nodes in self.entries.others.items()
+            if created.get(model, "") > ours and (not chosen or not nodes.keys().isdisjoint(chosen))
+        )
 
     def _settle(self, why: str, reason: str = "no-progress") -> Ready:
         """Take what is there if policy allows, else give up."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 from pytest_modelrt.cluster.model import POD, Object, Ref
 from pytest_modelrt.diagnosis.model import Evidence
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.ome import cleanup, pods
 from pytest_modelrt.stacks.ome.context import Context, dig, name_of, relaxed
+from pytest_modelrt.stacks.ome.download_nodes import nodes_of, placed
 from pytest_modelrt.stacks.ome.evidence import Collector
 from pytest_modelrt.stacks.ome.files import CaseFiles, read_files
 from pytest_modelrt.stacks.ome.model_wait import ModelWait
@@ -61,16 +63,19 @@ class OmeStack:
 
     def apply_model(self) -> Ready:
         """Create the model and wait until the wanted nodes hold it."""
-        self._apply(self.files.model)
+        model = placed(self.files.model, self._request.nodes)
+        if nodes := nodes_of(model):
+            self._context.observe("download-nodes", {"nodes": list(nodes)})
+        self._apply(model)
         self._model_wait = ModelWait(self._context)
         ready = self._model_wait.run()
         self._refresh(Stage.MODEL, self._context.names.model)
-        return ready
+        return replace(ready, facts={**ready.facts, "download_nodes": list(nodes)}) if nodes else ready
 
     def request_model(self) -> None:
         """Check, then create the model without waiting: its case will find it as its own."""
         self.preflight()
-        self._apply(self.files.model)
+        self._apply(placed(self.files.model, self._request.nodes))
 
     def model_complete(self, model: Object) -> bool:
         """Whether the wanted nodes hold the model."""
