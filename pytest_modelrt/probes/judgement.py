@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_modelrt.probes.session import Problem
+from pytest_modelrt.probes.session import Problem, error_message
 
 _ONE_TOKEN = re.compile(r"(\S{1,12}?)(?:\s*\1){7,}", re.DOTALL)
 MIN_VECTOR = 2
@@ -45,6 +46,8 @@ def first_choice(answer: Any, path: str) -> dict[str, Any]:
         Problem: no choices, or something that is not such an answer.
     """
     choices = answer.get("choices") if isinstance(answer, dict) else None
+    if isinstance(answer, dict) and not choices and (answer.get("error") or answer.get("object") == "error"):
+        raise Problem("inference-error", f"200 on {path} that says: {error_message(json.dumps(answer))}")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise Problem("inference-empty", f"200 on {path} without choices: {str(answer)[:200]}")
     return choices[0]

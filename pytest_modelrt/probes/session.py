@@ -117,6 +117,8 @@ class ProbeSession:
         )
         if response.status_code >= 400:
             raise Refused(response.status_code, redact(text), path)
+        if not text.strip():
+            raise Problem("inference-empty", f"HTTP {response.status_code} on {path} with an empty body")
         try:
             return json.loads(text)
         except (ValueError, RecursionError) as error:

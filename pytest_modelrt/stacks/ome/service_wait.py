@@ -17,6 +17,8 @@ PLACEMENT_PATIENCE = 90.0
 """Cluster seconds a pod may be refused by every node for another reason than GPUs others hold: labels lag behind."""
 REJECTIONS = ("violates PodSecurity", "exceeded quota", "denied the request")
 """Words of a refused pod that the next try will hear again."""
+WEBHOOK_PATIENCE = 120.0
+"""Cluster seconds a webhook may keep pods from being created by not answering."""
 CRASHES = 2
 """Crashes after which one that may have been bad luck counts as a verdict."""
 
@@ -36,6 +38,8 @@ class ServiceWait:
     _events: set[str] = field(default_factory=set)
     _crashes_judged: dict[str, int] = field(default_factory=dict)
     _unplaced_since: float | None = None
+    _unanswered_since: float | None = None
+    """When a webhook first kept a pod from being created."""
     _engine_ready_at: float | None = None
     _started: float = 0.0
     _limit: float = 0.0
@@ -135,6 +139,10 @@ class ServiceWait:
                 raise StackFailure(Stage.SERVICE, "dead-but-listening", f"pod {involved.get('name')}: {why}")
         if reason == "FailedCreate" and any(words in message for words in REJECTIONS):
             raise StackFailure(Stage.SERVICE, "terminal-event", f"{reason}: {message}")
+        if reason == "FailedCreate" and "failed calling webhook" in message and not self.pods:
+            self._unanswered_since = self._unanswered_since or self.context.now()
+            if self.context.now() - self._unanswered_since >= self.context.patience(WEBHOOK_PATIENCE):
+                raise StackFailure(Stage.SERVICE, "terminal-event", f"{reason}: {message}")
         key = f"{involved.get('kind')}/{involved.get('name')} {reason}: {message}"
         if key in self._events:
             return
