@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_modelrt import launcher
+from pytest_modelrt.cli import peaks
 from pytest_modelrt.clock import Deadline, ScaledClock
 
 _LOOK_EVERY = 0.05
@@ -39,7 +40,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     down = actions.add_parser("down", help="stop it and remove its directory")
     down.set_defaults(handler=_down)
     _register_tree(actions)
-    for action in (up, status, down):
+    for action in (up, status, down, peaks.register(actions)):
         action.add_argument("--directory", type=Path, default=default_directory(), help="where it keeps its files")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.selftest.simulator.controllers.conftest import Kubectl
+
+CONFIG = Path(__file__).parents[4] / "config"
 
 
 class Sim:
@@ -63,6 +66,14 @@ def test_up_status_down(sim: Sim, tmp_path: Path) -> None:
     assert "GPUs        3 of 16 held" in status
     assert "speed       120 cluster seconds per second" in status
     assert "seed 7" in status
+    peaks = sim("peaks", "--config", str(CONFIG))
+    assert (peaks.returncode, peaks.stdout.splitlines()[-1].split()) == (0, "total 1 cases 3 GPUs of 112".split())
+    small = tmp_path / "small" / "campaign.yaml"
+    small.parent.mkdir()
+    small.write_text(re.sub(r"(?m)^(gpu_budget|gpus_per_test):.*", r"\1: 2", (CONFIG / "campaign.yaml").read_text()))
+    peaks = sim("peaks", "--config", str(small.parent))
+    assert (peaks.returncode, peaks.stderr) == (1, "a limit was exceeded\n")
+    assert "modelrt sim peaks: " in sim("peaks", "--config", "nowhere").stderr
     assert sim("down").stdout == "stopped\n"
     assert not kubeconfig.parent.exists()
     assert "no simulated cluster ran" in sim("down").stdout
