@@ -11,6 +11,7 @@ from pytest_modelrt.journal.model import Outcome, Stage, Verdict
 from pytest_modelrt.stages.ended import CaseEnded
 
 INTERRUPTED = "suite-interrupted"
+TEST_CODE = "test-code"
 
 
 @dataclass(slots=True)
@@ -60,7 +61,16 @@ def compose(record: Record, finished: str) -> Verdict:
         return interrupted(stage=record.interrupted, **base)
     if record.body is not None:
         outcome, summary = record.body
-        return Verdict(outcome=outcome, stage=Stage.PROBE, cause="test-code", owner="suite", summary=summary, **base)
+        cause = cause_named(TEST_CODE)
+        return Verdict(
+            outcome=outcome,
+            stage=Stage.PROBE,
+            cause=cause.slug,
+            owner=str(cause.owner),
+            summary=summary,
+            hint=cause.hint,
+            **base,
+        )
     return Verdict(outcome=Outcome.PASSED, **base)
 
 

@@ -123,6 +123,16 @@ CAUSES = (
         "run it again; finished results are kept",
     ),
     Cause(
+        "test-code",
+        Stage.PROBE,
+        Owner.SUITE,
+        Outcome.FAILED,
+        Scope.MODEL,
+        "the test's own code did not pass",
+        "read the assertion or exception in the test's output; the platform did what it was asked",
+        bucket="Other",
+    ),
+    Cause(
         "unknown",
         Stage.PREFLIGHT,
         Owner.SUITE,

@@ -153,9 +153,8 @@ def _moving_or_stuck(evidence: Evidence, updating: dict[str, Manifest]) -> Findi
 
 
 def _not_picked_up(evidence: Evidence) -> Finding:
-    running = [pod for pod in evidence.agents if dig(pod, "status", "phase") == "Running"]
-    if not running:
-        line = EvidenceLine("pods of the model agent in namespace ome", f"{len(evidence.agents)} pods, none running")
+    if not any(map(_works, evidence.agents)):
+        line = EvidenceLine("pods of the model agent in namespace ome", f"{len(evidence.agents)} pods, none ready")
         return finding("platform-not-installed", [line], detail="no model agent is running")
     others = sorted(evidence.other_downloads)
     line = EvidenceLine(
@@ -164,6 +163,12 @@ def _not_picked_up(evidence: Evidence) -> Finding:
     )
     hint = f"delete the models that occupy the agents: {', '.join(others)}" if others else ""
     return finding("download-queued", [line], detail=line.text, hint=hint or "restart the model agents: they are idle")
+
+
+def _works(pod: Manifest) -> bool:
+    """Whether an agent's pod is ready; one that crashes over and over still counts as running."""
+    running: bool = dig(pod, "status", "phase") == "Running"
+    return running and condition(pod, "Ready").get("status", "True") == "True"
 
 
 def metadata_findings(evidence: Evidence) -> Iterator[Finding]:

@@ -326,6 +326,14 @@ def test_a_stalled_download_shows_what_its_agent_said_last() -> None:
     assert any("log model-agent" in line.source for line in found.lines)
 
 
+def test_agents_that_crash_over_and_over_do_not_run() -> None:
+    status: dict[str, Any] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
+    agent = {"metadata": {"name": "agent-1"}, "status": status}
+    assert diagnose(at_model(agents=(agent,))).cause.slug == "platform-not-installed"
+    status["conditions"][0]["status"] = "True"
+    assert diagnose(at_model(agents=(agent,))).cause.slug == "download-queued"
+
+
 def test_a_service_nobody_acts_on_shows_what_the_controller_complains_about() -> None:
     complaint = 'error: rolebindings is forbidden: User "system:serviceaccount:ome:x" cannot create'
     found = diagnose(at_service(controller_log=complaint, service=service()))

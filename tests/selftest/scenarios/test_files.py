@@ -17,7 +17,7 @@ from pytest_modelrt.simulator.scenario.cluster import FileEdit
 from pytest_modelrt.simulator.scenario.tree import write_tree
 
 DIRECTORY = CONFIG / "scenarios"
-PLATFORM = sorted(slug for slug in CAUSES if not slug.startswith(("gateway-", "maas-")))
+PLATFORM = sorted(slug for slug in CAUSES if not slug.startswith(("gateway-", "maas-", "test-")))
 
 
 @pytest.mark.parametrize("slug", PLATFORM)
