@@ -67,7 +67,7 @@ def test_up_status_down(sim: Sim, tmp_path: Path) -> None:
     assert "speed       120 cluster seconds per second" in status
     assert "seed 7" in status
     peaks = sim("peaks", "--config", str(CONFIG))
-    assert (peaks.returncode, peaks.stdout.splitlines()[-1].split()) == (0, "total 1 cases 3 GPUs of 112".split())
+    assert (peaks.returncode, " ".join(peaks.stdout.splitlines()[-1].split())) == (0, "total 1 cases 3 GPUs of 112")
     small = tmp_path / "small" / "campaign.yaml"
     small.parent.mkdir()
     small.write_text(re.sub(r"(?m)^(gpu_budget|gpus_per_test):.*", r"\1: 2", (CONFIG / "campaign.yaml").read_text()))
