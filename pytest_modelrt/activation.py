@@ -13,6 +13,7 @@ from pytest_modelrt.redaction import register_secrets_in
 from pytest_modelrt.scheduling.worker import WorkerHooks
 from pytest_modelrt.session.breaker import BreakerGate
 from pytest_modelrt.session.collection import Collection
+from pytest_modelrt.session.companions import Companions
 from pytest_modelrt.session.controller import Controller
 from pytest_modelrt.session.dispatch import Dispatch
 from pytest_modelrt.session.dry_run import DryRun, keep_to_one_process
@@ -55,7 +56,9 @@ def activate(config: pytest.Config) -> None:
     if is_worker(config):
         register(Interrupts(run), "modelrt-interrupts")
         register(WorkerHooks(), "modelrt-worker")
+        register(Companions(config), "modelrt-companions")
         return
+    register(Companions(config), "modelrt-companions")
     target = describe(run)
     controller = Controller(config, run, target)
     register(controller, "modelrt-controller")

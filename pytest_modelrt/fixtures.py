@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_modelrt.cluster.model import Object
+from pytest_modelrt.cluster.model import ClusterError, Object
 from pytest_modelrt.journal.model import Outcome, Stage
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.session.outcomes import LIFE
 from pytest_modelrt.session.resume import carried_over, carry_over, inputs_of
 from pytest_modelrt.session.run import RUN
-from pytest_modelrt.session.surroundings import connect, finish, new_life
+from pytest_modelrt.session.surroundings import cluster_of, finish, new_life
 from pytest_modelrt.stages.ended import CaseEnded
-from pytest_modelrt.stages.life import CaseLife
+from pytest_modelrt.stages.life import CaseLife, ended_by
 
 if TYPE_CHECKING:
     import httpx
@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session")
-def modelrt_cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
+def modelrt_cluster(pytestconfig: pytest.Config) -> Cluster:
     """The cluster of this run: may change what this run created, and read everything else."""
-    cluster = connect(pytestconfig.stash[RUN])
-    yield cluster
-    cluster.close()
+    with _reported():
+        try:
+            return cluster_of(pytestconfig)
+        except ClusterError as error:
+            raise ended_by(error, Stage.PREFLIGHT) from None
 
 
 @pytest.fixture
 def _modelrt_case(request: pytest.FixtureRequest) -> Case:
-    case: Case = request.param
-    return case
+    case_id: str = request.param  # a word, not the row: report plugins show parameters, and tell tests apart by them
+    return request.config.stash[RUN].plan.by_id()[case_id]
 
 
 @pytest.fixture
@@ -97,7 +99,8 @@ def inference_service(request: pytest.FixtureRequest, _modelrt_life: CaseLife, r
 def endpoint(_modelrt_life: CaseLife, inference_service: Object) -> Iterator[httpx.Client]:
     """An HTTP client to the engine: ``endpoint.get("/v1/models")``; the served model name is ``case.hub_id``."""
     del inference_service
-    where = _modelrt_life.endpoint()
+    with _reported():
+        where = _modelrt_life.endpoint()
     with _modelrt_life.tunnel(where.namespace, where.pod, where.port) as client:
         yield client
 

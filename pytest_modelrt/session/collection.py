@@ -22,7 +22,7 @@ class Collection:
         if PARAMETER not in metafunc.fixturenames:
             return
         parameters = [
-            pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in case.markers])
+            pytest.param(case.id, id=case.id, marks=[getattr(pytest.mark, name) for name in case.markers])
             for case in self._run.plan.cases
         ]
         metafunc.parametrize(PARAMETER, parameters, indirect=True)
