@@ -1,4 +1,8 @@
-"""A run as JUnit XML, accepted by strict consumers. Pure."""
+"""A run as JUnit XML, accepted by strict consumers. Pure.
+
+The schema of Jenkins' xUnit plugin (junit-10.xsd) knows properties of a suite, none of a test case; what is known about
+a case stands in its ``system-out`` as ``[[PROPERTY|name=value]]``, which GitLab shows, too.
+"""
 
 from __future__ import annotations
 
@@ -80,10 +84,10 @@ def _testcase(suite: ElementTree.Element, verdict: Verdict, case: Case | None) -
         "time": f"{real_seconds(verdict):.3f}",
     }
     test = ElementTree.SubElement(suite, "testcase", attributes)
-    _properties(test, properties(verdict, case))
     message = clean(f"{verdict.cause or verdict.outcome}: {' '.join(verdict.summary.split())}"[:1000])
     if verdict.outcome in _SILENT:
-        ElementTree.SubElement(test, "skipped", type=clean(verdict.cause or verdict.outcome), message=message)
+        skipped = ElementTree.SubElement(test, "skipped", type=clean(verdict.cause or verdict.outcome), message=message)
+        skipped.text = message
     elif verdict.outcome in (Outcome.FAILED, Outcome.ERROR):
         kind = "failure" if verdict.outcome is Outcome.FAILED else "error"
         element = ElementTree.SubElement(test, kind, type=clean(verdict.cause or "unknown"), message=message)
@@ -92,6 +96,12 @@ def _testcase(suite: ElementTree.Element, verdict: Verdict, case: Case | None) -
         element.text = (
             text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS - 40]}\n... shortened, see the run directory"
         )
+    _facts(test, properties(verdict, case))
+
+
+def _facts(test: ElementTree.Element, values: dict[str, object]) -> None:
+    lines = (f"[[PROPERTY|{name}={' '.join(clean(value).split())[:MOST_PROPERTY]}]]" for name, value in values.items())
+    ElementTree.SubElement(test, "system-out").text = "\n".join(lines)
 
 
 def _properties(parent: ElementTree.Element, values: dict[str, object]) -> None:

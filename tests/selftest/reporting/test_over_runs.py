@@ -25,6 +25,7 @@ from pytest_modelrt.reporting.live_text import frame, plain, status_line
 from pytest_modelrt.reporting.pages import RunPages
 from tests.selftest.reporting.campaign import START, TROUBLES, Clockwork, some_troubles
 from tests.selftest.reporting.conftest import CONFIG
+from tests.selftest.reporting.junit_rules import problems
 
 NASTY = "boom \x00\x1b[31m\ud83d \U0001f4a5 ]]> <b>&amp; " + "x" * 200_000
 
@@ -209,18 +210,34 @@ def test_annotations_point_at_the_manifest(tmp_path: Path, plan: Plan) -> None:
 
 
 def test_junit_is_accepted_whatever_an_engine_says(tmp_path: Path, plan: Plan) -> None:
-    cases = plan.cases[:3]
+    cases = plan.cases[:4]
     trouble = replace(TROUBLES[0], summary=NASTY, hint=NASTY, source=NASTY)
-    run = Clockwork(tmp_path, cases, {cases[0].id: trouble, cases[1].id: replace(trouble, outcome=Outcome.ERROR)})
+    ends = (Outcome.FAILED, Outcome.ERROR, Outcome.SKIPPED)
+    run = Clockwork(
+        tmp_path, cases, {case.id: replace(trouble, outcome=end) for case, end in zip(cases, ends, strict=False)}
+    )
     run.write()
     data = junit.render(read_run(run.directory), plan.by_id())
     assert len(data) < 200_000
-    parsed = JUnitXml.fromstring(data)
-    (suite,) = list(parsed)
-    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (3, 1, 1, 0)
-    tests = list(ET.fromstring(data).iter("testcase"))
-    assert len({(test.get("classname"), test.get("name")) for test in tests}) == 3  # consumers tell tests apart by both
-    for test in tests:
-        assert str(test.get("classname")).startswith("modelrt.")
-        assert float(str(test.get("time"))) >= 0
-        assert [child.tag for child in test][1:] in ([], ["failure"], ["error"])
+    assert problems(data) == []
+    (suite,) = list(JUnitXml.fromstring(data))
+    assert (suite.tests, suite.failures, suite.errors, suite.skipped) == (4, 1, 1, 1)
+    assert "\U0001f4a5" in data.decode()
+    assert all(str(test.get("classname")).startswith("modelrt.") for test in ET.fromstring(data).iter("testcase"))
+
+
+def test_the_rules_of_junit_are_rules() -> None:
+    text = """<testsuites><testsuite name="a" tests="2" failures="0" errors="1" timestamp="2026-01-31T12:00:00+00:00">
+        <testcase name="b" time="1e-3" file="x.py"><properties/></testcase><testcase name="b"><failure/></testcase>
+        </testsuite></testsuites>"""
+    assert problems(text.encode()) == [
+        "timestamp 2026-01-31T12:00:00+00:00",
+        "<testcase file>",
+        "<properties> in <testcase>",
+        "time 1e-3",
+        "<failure> without text: GitLab shows nothing else",
+        "failures 0 of 1",
+        "errors 1 of 0",
+        "skipped None of 0",
+        "GitLab shows only the first of (None, 'b')",
+    ]
