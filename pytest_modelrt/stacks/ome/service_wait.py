@@ -19,6 +19,10 @@ REJECTIONS = ("violates PodSecurity", "exceeded quota", "denied the request")
 """Words of a refused pod that the next try will hear again."""
 WEBHOOK_PATIENCE = 120.0
 """Cluster seconds a webhook may keep pods from being created by not answering."""
+KEPT_BACK = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady")
+LET_IN = ("Pulling", "Pulled", "Created", "Started")
+KEPT_BACK_PATIENCE = 300.0
+"""Events of a node that cannot prepare a pod, those that show it could, and cluster seconds until it never will."""
 CRASHES = 2
 """Crashes after which one that may have been bad luck counts as a verdict."""
 
@@ -40,6 +44,9 @@ class ServiceWait:
     _unplaced_since: float | None = None
     _unanswered_since: float | None = None
     """When a webhook first kept a pod from being created."""
+    _kept_back: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """Pod its node cannot prepare -> since when, and the node's words."""
+    _let_in: set[str] = field(default_factory=set)
     _engine_ready_at: float | None = None
     _started: float = 0.0
     _limit: float = 0.0
@@ -129,10 +136,12 @@ class ServiceWait:
         return window
 
     def _see_event(self, event: Object) -> None:
-        if event.get("type") != "Warning":
-            return
         involved = event.get("involvedObject") or event.get("regarding") or {}
         reason, message = str(event.get("reason") or ""), str(event.get("message") or event.get("note") or "")
+        if reason in LET_IN:
+            self._let_in.add(str(involved.get("name")))
+        if event.get("type") != "Warning":
+            return
         if reason == "Unhealthy" and self._is_engine(str(involved.get("name"))):
             why = self._engines.why_hopeless(str(involved.get("name")), message)
             if why is not None:
@@ -143,6 +152,8 @@ class ServiceWait:
             self._unanswered_since = self._unanswered_since or self.context.now()
             if self.context.now() - self._unanswered_since >= self.context.patience(WEBHOOK_PATIENCE):
                 raise StackFailure(Stage.SERVICE, "terminal-event", f"{reason}: {message}")
+        if reason in KEPT_BACK:
+            self._kept_back.setdefault(str(involved.get("name")), (self.context.now(), f"{reason}: {message}"))
         key = f"{involved.get('kind')}/{involved.get('name')} {reason}: {message}"
         if key in self._events:
             return
@@ -163,6 +174,7 @@ class ServiceWait:
             moments.append(self._started + self.context.deadlines.reconcile)
         if self._unplaced_since is not None:
             moments.append(self._unplaced_since + self.context.patience(PLACEMENT_PATIENCE))
+        moments += [ends for _, ends, _ in self._unprepared()]
         if self._engine_ready_at is not None:
             moments.append(self._engine_ready_at + self.context.deadlines.probe_cold)
         return max(1.0, min(moments) - now)
@@ -172,6 +184,7 @@ class ServiceWait:
         for pod in engines:
             self._judge_pod(pod)
         self._judge_placement(engines)
+        self._judge_kept_back()
         now = self.context.now()
         if self._engine_is_ready(engines):
             if self._engine_ready_at is None:
@@ -258,6 +271,19 @@ class ServiceWait:
             self._unplaced_since = now
         elif now - self._unplaced_since >= self.context.patience(PLACEMENT_PATIENCE):
             self._give_up("unschedulable", refusals[0])
+
+    def _unprepared(self) -> list[tuple[str, float, str]]:
+        """(engine pod, when it is given up, its node's words) of those no container is made for."""
+        waits = self.context.patience(KEPT_BACK_PATIENCE)
+        waiting = ((name, since + waits, text) for name, (since, text) in self._kept_back.items())
+        return [
+            (name, ends, text) for name, ends, text in waiting if self._is_engine(name) and name not in self._let_in
+        ]
+
+    def _judge_kept_back(self) -> None:
+        for name, ends, text in self._unprepared():
+            if self.context.now() >= ends:
+                self._give_up("hopeless-pod", f"pod {name}: {text}")
 
     def _done(self, engines: list[Object], routers: list[Object]) -> Ready:
         warnings = []

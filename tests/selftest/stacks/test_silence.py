@@ -48,8 +48,9 @@ def obj(kind: str, version: str, **fields: Any) -> Json:
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> Iterator[Callable[[Script], Context]]:
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Script], Context]]:
     """A case attempt on a scripted API server."""
+    monkeypatch.setattr("pytest_modelrt.stacks.ome.context.LEAST_REAL_SECONDS", 0.1)
     opened: list[Any] = []
 
     def make(script: Script) -> Context:
@@ -85,3 +86,19 @@ def test_where_there_really_is_nothing_the_wait_ends(context: Callable[[Script],
 def test_a_model_that_became_ready_unheard_is_ready(context: Callable[[Script], Context]) -> None:
     model = obj("ClusterBaseModel", "9", status={"state": "Ready", "nodesReady": ["a", "b", "c"]})
     assert ModelWait(context(unheard_of(model))).run().facts["nodes_ready"] == 3
+
+
+def told(reason: str, message: str = "") -> Json:
+    return {**obj("Event", "8"), "type": "Normal" if reason == "Pulling" else "Warning", "reason": reason,
+            "message": message, "involvedObject": {"kind": "Pod", "name": NAME}}  # fmt: skip
+
+
+@pytest.mark.parametrize(("also", "reason"), [((), "hopeless-pod"), ((told("Pulling"),), "deadline")])
+def test_a_node_that_cannot_prepare_a_pod_ends_the_wait_unless_it_could(
+    context: Callable[[Script], Context], also: tuple[Json, ...], reason: str
+) -> None:
+    pod = obj("Pod", "7", status={"phase": "Pending"})
+    refused = told("FailedMount", 'MountVolume.SetUp failed for volume "x": configmap "y" not found')
+    with pytest.raises(StackFailure) as caught:
+        ServiceWait(context(unheard_of(obj("Deployment", "6"), pod, *also, refused, after=0)), engine_pods=1).run()
+    assert caught.value.reason == reason
