@@ -89,8 +89,10 @@ def test_a_model_that_became_ready_unheard_is_ready(context: Callable[[Script], 
 
 
 def told(reason: str, message: str = "") -> Json:
-    return {**obj("Event", "8"), "type": "Normal" if reason == "Pulling" else "Warning", "reason": reason,
-            "message": message, "involvedObject": {"kind": "Pod", "name": NAME}}  # fmt: skip
+    """An event about the pod."""
+    event = obj("Event", "8", reason=reason, message=message, involvedObject={"kind": "Pod", "name": NAME})
+    event["metadata"]["name"] = reason.lower()
+    return {**event, "type": "Normal" if reason == "Pulling" else "Warning"}
 
 
 @pytest.mark.parametrize(("also", "reason"), [((), "hopeless-pod"), ((told("Pulling"),), "deadline")])
