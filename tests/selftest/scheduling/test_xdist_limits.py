@@ -72,7 +72,7 @@ def test_selection_and_last_failed(pytester: pytest.Pytester, play: Start) -> No
 def test_stop_at_the_first_failure_starts_nothing_new(pytester: pytest.Pytester, play: Start) -> None:
     pytester.makepyfile("def test_model(deployed): assert deployed != 'v0/m8-0'")
 
-    run = play("-n", "3", "-x", plan=PLAN, seconds=0.05, estimates={"v0/m8-0": 1e6})
+    run = play("-n", "3", "-x", plan=PLAN, seconds=0.4, estimates={"v0/m8-0": 1e6})
 
     assert run.result.ret == pytest.ExitCode.INTERRUPTED
     assert len(run.taken()) < 12
