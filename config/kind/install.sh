@@ -9,11 +9,12 @@
 # CLUSTER (default maas-local) names the Kind cluster, ENGINE (docker or podman) the container engine.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck disable=SC1091  # beside this file
 . "$here/versions.env"
 CLUSTER=${CLUSTER:-maas-local}
 ENGINE=${ENGINE:-$(command -v docker >/dev/null 2>&1 && echo docker || echo podman)}
-STEPS="tools cluster gateway-api cert-manager istio kuadrant kserve maas-api overlay"
-export ISTIO_VERSION=$ISTIO
+STEPS=(tools cluster gateway-api cert-manager istio kuadrant kserve maas-api overlay)
+export KIND_EXPERIMENTAL_PROVIDER=$ENGINE # else kind takes docker wherever there is one
 
 say() { printf '%-13s %s\n' "$1" "$2"; }
 fail() { printf '%-13s MISSING: %s\n' "$1" "$2" >&2; exit 1; }
@@ -34,11 +35,13 @@ tool() { # name found wanted where
   at_least "$3" "$2" || fail tools "$1 is $2, at least $3 is needed; get it from $4"
 }
 
+istioctl_version() { istioctl version --remote=false --short 2>/dev/null | sed -n 's/[^0-9]*\([0-9][0-9.]*\).*/\1/p' | tail -n 1; }
+
 have_tools() {
   tool kubectl "$(kubectl version --client -o json 2>/dev/null | sed -n 's/.*"gitVersion": "v\([0-9.]*\).*/\1/p' | head -n 1)" "$NEED_KUBECTL" https://kubernetes.io/docs/tasks/tools/
   tool kind "$(kind version -q 2>/dev/null || kind version 2>/dev/null | sed 's/kind v\([0-9.]*\).*/\1/')" "$NEED_KIND" https://kind.sigs.k8s.io/docs/user/quick-start/#installation
   tool helm "$(helm version --template '{{.Version}}' 2>/dev/null | tr -d v)" "$NEED_HELM" https://helm.sh/docs/intro/install/
-  tool istioctl "$(istioctl version --remote=false --short 2>/dev/null | tail -n 1)" "$ISTIO" "https://github.com/istio/istio/releases/tag/$ISTIO"
+  tool istioctl "$(istioctl_version)" "$ISTIO" "https://github.com/istio/istio/releases/tag/$ISTIO"
   tool git "$(git --version | sed 's/[^0-9]*\([0-9.]*\).*/\1/')" 2.25 https://git-scm.com
   "$ENGINE" info >/dev/null 2>&1 || fail tools "$ENGINE does not answer; start it, or install docker or podman"
 }
@@ -58,6 +61,7 @@ bring_cert_manager() {
 
 have_istio() { available istio-system istiod && kube get gatewayclass istio >/dev/null 2>&1; }
 bring_istio() {
+  [ "$(istioctl_version)" = "$ISTIO" ] || say istio "istioctl brings its own version, $(istioctl_version); pinned is $ISTIO"
   istioctl install --context "kind-$CLUSTER" --set profile=minimal --skip-confirmation
   await istio-system istiod
 }
@@ -90,9 +94,11 @@ have_maas_api() { node_has 'localhost/maas-api  *dev' && node_has "ghcr.io/llm-d
 bring_maas_api() {
   local source
   source=$(mktemp -d)
+  # shellcheck disable=SC2064  # the name is gone when the trap comes
   trap "rm -rf '$source'" EXIT
-  git clone --quiet --branch "$MAAS_BILLING_REF" "$MAAS_BILLING" "$source"
-  git -C "$source" checkout --quiet "$MAAS_BILLING_COMMIT"
+  git -C "$source" init --quiet
+  git -C "$source" fetch --quiet --depth 1 "$MAAS_BILLING" "$MAAS_BILLING_COMMIT"
+  git -C "$source" checkout --quiet FETCH_HEAD
   "$ENGINE" build --tag localhost/maas-api:dev "$source/maas-api"
   "$ENGINE" pull "ghcr.io/llm-d/llm-d-inference-sim:$INFERENCE_SIM"
   load localhost/maas-api:dev
@@ -121,7 +127,7 @@ bring_overlay() {
 function_of() { printf '%s_%s' "$1" "${2//-/_}"; }
 check() {
   local missing=0
-  for step in $STEPS; do
+  for step in "${STEPS[@]}"; do
     if ("$(function_of have "$step")") 2>/dev/null; then say "$step" there; else
       say "$step" "missing: $0 $step"
       missing=1
@@ -131,16 +137,16 @@ check() {
 }
 bring() {
   for step in "$@"; do
-    case " $STEPS " in *" $step "*) ;; *) fail "$step" "no such step; there are: $STEPS" ;; esac
+    case " ${STEPS[*]} " in *" $step "*) ;; *) fail "$step" "no such step; there are: ${STEPS[*]}" ;; esac
     if [ "$step" != tools ] && ("$(function_of have "$step")") 2>/dev/null; then say "$step" there; continue; fi
     say "$step" ...
     "$(function_of bring "$step")"
-    say "$step" done
+    say "$step" "done"
   done
 }
 
 case ${1:-all} in
-  all) bring $STEPS; say ready "pytest -m maas --modelrt-context=kind-$CLUSTER" ;;
+  all) bring "${STEPS[@]}"; say ready "pytest -m maas --modelrt-context=kind-$CLUSTER" ;;
   check) check ;;
   -h | --help | help) sed -n '2,9p' "$0" ;;
   *) bring "$@" ;;
