@@ -6,6 +6,7 @@ import copy
 
 from pytest_modelrt.simulator.apiserver.pki import Authority
 from pytest_modelrt.simulator.client import ApiStatusError, Object
+from pytest_modelrt.simulator.controllers.finalizers import add_finalizer, remove_finalizer
 from pytest_modelrt.simulator.controllers.kserve import children
 from pytest_modelrt.simulator.controllers.kserve.conditions import WORKLOADS, Conditions
 from pytest_modelrt.simulator.controllers.kserve.naming import (
@@ -20,8 +21,9 @@ from pytest_modelrt.simulator.controllers.kserve.presets import PresetError, mer
 from pytest_modelrt.simulator.controllers.kserve.routing import Router
 from pytest_modelrt.simulator.controllers.kserve.storage import StorageError
 from pytest_modelrt.simulator.controllers.ome.logs import Log
-from pytest_modelrt.simulator.controllers.platform import Platform, controller_uid, is_deleting
-from pytest_modelrt.simulator.informer import Key, key_of
+from pytest_modelrt.simulator.controllers.owners import OwnerQueue
+from pytest_modelrt.simulator.controllers.platform import Platform, is_deleting
+from pytest_modelrt.simulator.informer import Key
 from pytest_modelrt.simulator.resources import (
     DEPLOYMENTS,
     GATEWAYS,
@@ -31,7 +33,6 @@ from pytest_modelrt.simulator.resources import (
     SECRETS,
     SERVICES,
 )
-from pytest_modelrt.simulator.workqueue import WorkQueue
 
 COMPONENT = "llmisvc-controller-manager"
 _OWNED = (DEPLOYMENTS, SERVICES, HTTP_ROUTES)
@@ -53,39 +54,24 @@ class LLMInferenceServiceController:
         self._owned = Owned(platform, self._client, self._events, (*_OWNED, SECRETS))
         self._router = Router(platform, self._owned)
         self._authority = Authority()
-        self._keys: dict[str, Key] = {}
-        self._queue: WorkQueue[Key] = WorkQueue(
-            "llminferenceservice", self._reconcile, platform.clock, on_error=self._log_error
+        self._queue = OwnerQueue(
+            "llminferenceservice",
+            self._reconcile,
+            platform.clock,
+            self._services,
+            [platform.informers.of(resource) for resource in _OWNED],
+            on_error=self._log_error,
+            on_gone=self._owned.forget,
         )
-        self._services.on_change(self._on_service)
         self._presets.on_change(self._on_anything)
         platform.informers.of(GATEWAYS).on_change(self._on_anything)
-        for resource in _OWNED:
-            platform.informers.of(resource).on_change(self._on_child)
 
     async def run(self) -> None:
         """Reconcile until cancelled, beginning with every service there is."""
-        for key in self._services.cache:
-            self._queue.add(key)
         await self._queue.run()
 
-    def _on_service(self, kind: str, service: Object, _old: Object | None) -> None:
-        uid = service["metadata"]["uid"]
-        if kind == "DELETED":
-            self._keys.pop(uid, None)
-            self._owned.forget(uid)
-            return
-        self._keys[uid] = key_of(service)
-        self._queue.add(key_of(service))
-
-    def _on_child(self, _kind: str, child: Object, _old: Object | None) -> None:
-        key = self._keys.get(controller_uid(child))
-        if key is not None:
-            self._queue.add(key)
-
     def _on_anything(self, _kind: str, _obj: Object, _old: Object | None) -> None:
-        for key in self._services.cache:
-            self._queue.add(key)
+        self._queue.add_all()
 
     def _log_error(self, key: Key, error: Exception) -> None:
         reference = {"namespace": key[0], "name": key[1]}
@@ -95,13 +81,10 @@ class LLMInferenceServiceController:
         service = self._services.cache.get(key)
         if service is None:
             return None
-        finalizers = service["metadata"].get("finalizers") or []
         if is_deleting(service):
-            if FINALIZER in finalizers:
-                await self._write_finalizers(service, [entry for entry in finalizers if entry != FINALIZER])
+            await remove_finalizer(self._client, LLM_SERVICES, service, FINALIZER)
             return None
-        if FINALIZER not in finalizers:
-            service = await self._write_finalizers(service, [*finalizers, FINALIZER])
+        service = await add_finalizer(self._client, LLM_SERVICES, service, FINALIZER)
         self._log.info("Starting reconciliation", Namespace=key[0], Name=key[1])
         status = service.get("status") or {}
         generation = service["metadata"]["generation"]
@@ -118,16 +101,6 @@ class LLMInferenceServiceController:
         if failure is not None:
             raise failure
         return None
-
-    async def _write_finalizers(self, service: Object, finalizers: list[str]) -> Object:
-        metadata = service["metadata"]
-        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
-        try:
-            return await self._client.patch(LLM_SERVICES, metadata["name"], patch, metadata["namespace"])
-        except ApiStatusError as error:
-            if error.not_found:
-                return service
-            raise
 
     async def _bring_about(self, service: Object, conditions: Conditions) -> Object:
         """Presets, workload, router in this order; returns what of the status is not conditions."""

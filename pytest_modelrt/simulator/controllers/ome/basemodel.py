@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from pytest_modelrt.simulator.client import ApiStatusError, Object
+from pytest_modelrt.simulator.controllers.finalizers import add_finalizer, remove_finalizer
 from pytest_modelrt.simulator.controllers.naming import model_key
 from pytest_modelrt.simulator.controllers.ome.logs import Log
 from pytest_modelrt.simulator.controllers.outages import pause
@@ -142,7 +143,7 @@ class BaseModelController:
         if is_deleting(model):
             return await self._finish_deletion(kind, model, finalizer) if finalizer in finalizers else None
         if finalizer not in finalizers:
-            await self._write_finalizers(kind, model, [*finalizers, finalizer])
+            await add_finalizer(self._client, kind, model, finalizer)
             if self._profile.model_events:
                 await self._events.record(model, "Normal", "FinalizerAdded", f"Added finalizer {finalizer}")
             return 0.0
@@ -163,19 +164,9 @@ class BaseModelController:
                 nodes=holders,
             )
             return _STILL_THERE
-        remaining = [entry for entry in model["metadata"]["finalizers"] if entry != finalizer]
-        await self._write_finalizers(kind, model, remaining)
+        await remove_finalizer(self._client, kind, model, finalizer)
         self._log.info("Finalizer removed, deletion complete", model=info)
         return None
-
-    async def _write_finalizers(self, kind: Resource, model: Object, finalizers: list[str]) -> None:
-        metadata = model["metadata"]
-        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
-        try:
-            await self._client.patch(kind, metadata["name"], patch, metadata.get("namespace"))
-        except ApiStatusError as error:
-            if not error.not_found:
-                raise
 
     async def _write_status(self, kind: Resource, model: Object, entries: Mapping[str, _Entry]) -> str:
         present = {node: entry for node, entry in entries.items() if self._nodes.get(node) is not None}

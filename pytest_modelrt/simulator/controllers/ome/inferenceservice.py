@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pytest_modelrt.simulator.client import ApiStatusError, Object
+from pytest_modelrt.simulator.controllers.finalizers import add_finalizer, remove_finalizer
 from pytest_modelrt.simulator.controllers.naming import MODE_ANNOTATION, SERVICE_LABEL, worker_set_name
 from pytest_modelrt.simulator.controllers.ome import children, status
 from pytest_modelrt.simulator.controllers.ome.applier import Applier, contains
@@ -15,8 +16,9 @@ from pytest_modelrt.simulator.controllers.ome.resolution import ReconcileError, 
 from pytest_modelrt.simulator.controllers.ome.settings import NAME as SETTINGS_NAME
 from pytest_modelrt.simulator.controllers.ome.settings import Settings, SettingsError, read_settings
 from pytest_modelrt.simulator.controllers.outages import pause
-from pytest_modelrt.simulator.controllers.platform import Platform, controller_uid, is_deleting
-from pytest_modelrt.simulator.informer import Key, key_of
+from pytest_modelrt.simulator.controllers.owners import OwnerQueue
+from pytest_modelrt.simulator.controllers.platform import Platform, is_deleting
+from pytest_modelrt.simulator.informer import Key
 from pytest_modelrt.simulator.resources import (
     AUTOSCALERS,
     CONFIG_MAPS,
@@ -33,7 +35,6 @@ from pytest_modelrt.simulator.resources import (
     SERVICES,
 )
 from pytest_modelrt.simulator.scenario import ControllerRule, Scenario
-from pytest_modelrt.simulator.workqueue import WorkQueue
 
 FINALIZER = "inferenceservice.finalizers"
 _WATCHED = (DEPLOYMENTS, SERVICES, CONFIG_MAPS, AUTOSCALERS, DISRUPTION_BUDGETS, LEADER_WORKER_SETS)
@@ -56,14 +57,15 @@ class InferenceServiceController:
         self._pods = platform.informers.of(PODS)
         if not self._pods.has_index(SERVICE_LABEL):
             self._pods.add_index(SERVICE_LABEL, _service_of)
-        self._keys: dict[str, Key] = {}
         self._rejected: set[str] = set()
-        self._queue: WorkQueue[Key] = WorkQueue(
-            "inferenceservice", self._reconcile, platform.clock, on_error=self._log_error
+        self._queue = OwnerQueue(
+            "inferenceservice",
+            self._reconcile,
+            platform.clock,
+            self._services,
+            [platform.informers.of(resource) for resource in _WATCHED],
+            on_error=self._log_error,
         )
-        self._services.on_change(self._on_service)
-        for resource in _WATCHED:
-            platform.informers.of(resource).on_change(self._on_child)
 
     def ignore(self, times: Sequence[ControllerRule], scenario: Scenario) -> None:
         """Do nothing about any object at these times, and say nothing."""
@@ -71,22 +73,7 @@ class InferenceServiceController:
 
     async def run(self) -> None:
         """Reconcile until cancelled, beginning with every service there is."""
-        for key in self._services.cache:
-            self._queue.add(key)
         await self._queue.run()
-
-    def _on_service(self, kind: str, service: Object, old: Object | None) -> None:
-        uid = service["metadata"]["uid"]
-        if kind == "DELETED":
-            self._keys.pop(uid, None)
-            return
-        self._keys[uid] = key_of(service)
-        self._queue.add(key_of(service))
-
-    def _on_child(self, _kind: str, child: Object, _old: Object | None) -> None:
-        key = self._keys.get(controller_uid(child))
-        if key is not None:
-            self._queue.add(key)
 
     def _log_error(self, key: Key, error: Exception) -> None:
         reference = {"namespace": key[0], "name": key[1]}
@@ -96,13 +83,10 @@ class InferenceServiceController:
         service = self._services.cache.get(key)
         if service is None:
             return None
-        finalizers = service["metadata"].get("finalizers") or []
         if is_deleting(service):
-            if FINALIZER in finalizers:
-                await self._write_finalizers(service, [entry for entry in finalizers if entry != FINALIZER])
+            await remove_finalizer(self._client, INFERENCE_SERVICES, service, FINALIZER)
             return None
-        if FINALIZER not in finalizers:
-            service = await self._write_finalizers(service, [*finalizers, FINALIZER])
+        service = await add_finalizer(self._client, INFERENCE_SERVICES, service, FINALIZER)
         self._log.info("Reconciling inference service", isvc=key[1], namespace=key[0])
         try:
             await self._bring_about(service)
@@ -111,16 +95,6 @@ class InferenceServiceController:
                 await self._events.record(service, "Warning", error.reason, str(error))
             raise
         return None
-
-    async def _write_finalizers(self, service: Object, finalizers: list[str]) -> Object:
-        metadata = service["metadata"]
-        patch = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"]}}
-        try:
-            return await self._client.patch(INFERENCE_SERVICES, metadata["name"], patch, metadata["namespace"])
-        except ApiStatusError as error:
-            if error.not_found:
-                return service
-            raise
 
     async def _bring_about(self, service: Object) -> None:
         settings = self._settings()

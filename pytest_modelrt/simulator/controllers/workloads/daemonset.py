@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_modelrt.simulator.client import ApiStatusError, Object
+from pytest_modelrt.simulator.controllers.owners import OwnerQueue
 from pytest_modelrt.simulator.controllers.placement import selects_node, tolerates_node
-from pytest_modelrt.simulator.controllers.platform import Platform, controller_uid, is_deleting, owner_reference
+from pytest_modelrt.simulator.controllers.platform import Platform, is_deleting, owner_reference
 from pytest_modelrt.simulator.controllers.workloads.pods import PodControl, is_active, is_ready, template_hash
-from pytest_modelrt.simulator.informer import Key, key_of
+from pytest_modelrt.simulator.informer import Key
 from pytest_modelrt.simulator.resources import DAEMON_SETS, NODES, PODS
-from pytest_modelrt.simulator.workqueue import WorkQueue
 
 _COMPONENT = "daemonset-controller"
 _HASH_LABEL = "controller-revision-hash"
@@ -25,34 +25,18 @@ class DaemonSetController:
         self._nodes = platform.informers.of(NODES)
         pods = platform.informers.of(PODS)
         self._control = PodControl(self._client, pods)
-        self._queue: WorkQueue[Key] = WorkQueue(_COMPONENT, self._reconcile, platform.clock)
-        self._keys: dict[str, Key] = {}
-        self._sets.on_change(self._on_set)
+        self._queue = OwnerQueue(_COMPONENT, self._reconcile, platform.clock, self._sets, [pods])
         self._nodes.on_change(self._on_node)
-        pods.on_change(self._on_pod)
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
         await self._queue.run()
 
-    def _on_set(self, kind: str, obj: Object, _old: Object | None) -> None:
-        if kind == "DELETED":
-            self._keys.pop(obj["metadata"]["uid"], None)
-            return
-        self._keys[obj["metadata"]["uid"]] = key_of(obj)
-        self._queue.add(key_of(obj))
-
     def _on_node(self, _kind: str, node: Object, old: Object | None) -> None:
         """Labels and taints decide; heartbeats and the labels of models do not."""
         if old is not None and _placement_facts(node) == _placement_facts(old):
             return
-        for key in self._keys.values():
-            self._queue.add(key)
-
-    def _on_pod(self, _kind: str, pod: Object, _old: Object | None) -> None:
-        key = self._keys.get(controller_uid(pod))
-        if key is not None:
-            self._queue.add(key)
+        self._queue.add_all()
 
     async def _reconcile(self, key: Key) -> float | None:
         daemon_set = self._sets.cache.get(key)

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_modelrt.simulator.client import ApiStatusError, Object
+from pytest_modelrt.simulator.controllers.owners import OwnerQueue
 from pytest_modelrt.simulator.controllers.platform import (
     Platform,
-    controller_uid,
     is_deleting,
     owner_reference,
     timestamp,
 )
 from pytest_modelrt.simulator.controllers.workloads.pods import OWNER_INDEX, index_by_owner, resolve, template_hash
-from pytest_modelrt.simulator.informer import Key, key_of
+from pytest_modelrt.simulator.informer import Key
 from pytest_modelrt.simulator.resources import DEPLOYMENTS, REPLICA_SETS
-from pytest_modelrt.simulator.workqueue import WorkQueue
 
 _COMPONENT = "deployment-controller"
 _HASH_LABEL = "pod-template-hash"
@@ -41,29 +40,23 @@ class DeploymentController:
         self._deployments = platform.informers.of(DEPLOYMENTS)
         self._sets = platform.informers.of(REPLICA_SETS)
         index_by_owner(self._sets)
-        self._queue: WorkQueue[Key] = WorkQueue(_COMPONENT, self._reconcile, platform.clock, workers=2)
-        self._keys: dict[str, Key] = {}
         self._progress: dict[str, _Progress] = {}
-        self._deployments.on_change(self._on_deployment)
-        self._sets.on_change(self._on_set)
+        self._queue = OwnerQueue(
+            _COMPONENT,
+            self._reconcile,
+            platform.clock,
+            self._deployments,
+            [self._sets],
+            workers=2,
+            on_gone=self._forget,
+        )
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
         await self._queue.run()
 
-    def _on_deployment(self, kind: str, obj: Object, _old: Object | None) -> None:
-        uid = obj["metadata"]["uid"]
-        if kind == "DELETED":
-            self._keys.pop(uid, None)
-            self._progress.pop(uid, None)
-            return
-        self._keys[uid] = key_of(obj)
-        self._queue.add(key_of(obj))
-
-    def _on_set(self, _kind: str, obj: Object, _old: Object | None) -> None:
-        key = self._keys.get(controller_uid(obj))
-        if key is not None:
-            self._queue.add(key)
+    def _forget(self, uid: str) -> None:
+        self._progress.pop(uid, None)
 
     async def _reconcile(self, key: Key) -> float | None:
         deployment = self._deployments.cache.get(key)

@@ -6,9 +6,9 @@ import copy
 from typing import Any
 
 from pytest_modelrt.simulator.client import ApiStatusError, Object
+from pytest_modelrt.simulator.controllers.owners import OwnerQueue
 from pytest_modelrt.simulator.controllers.platform import (
     Platform,
-    controller_uid,
     is_deleting,
     owner_reference,
     timestamp,
@@ -20,9 +20,8 @@ from pytest_modelrt.simulator.controllers.workloads.pods import (
     restarts,
     template_hash,
 )
-from pytest_modelrt.simulator.informer import Key, key_of
+from pytest_modelrt.simulator.informer import Key
 from pytest_modelrt.simulator.resources import LEADER_WORKER_SETS, PODS, SERVICES
-from pytest_modelrt.simulator.workqueue import WorkQueue
 
 _COMPONENT = "leaderworkerset-controller"
 _LABEL = "leaderworkerset.sigs.k8s.io"
@@ -39,26 +38,11 @@ class LeaderWorkerSetController:
         self._sets = platform.informers.of(LEADER_WORKER_SETS)
         pods = platform.informers.of(PODS)
         self._control = PodControl(self._client, pods)
-        self._queue: WorkQueue[Key] = WorkQueue(_COMPONENT, self._reconcile, platform.clock)
-        self._keys: dict[str, Key] = {}
-        self._sets.on_change(self._on_set)
-        pods.on_change(self._on_pod)
+        self._queue = OwnerQueue(_COMPONENT, self._reconcile, platform.clock, self._sets, [pods])
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
         await self._queue.run()
-
-    def _on_set(self, kind: str, obj: Object, _old: Object | None) -> None:
-        if kind == "DELETED":
-            self._keys.pop(obj["metadata"]["uid"], None)
-            return
-        self._keys[obj["metadata"]["uid"]] = key_of(obj)
-        self._queue.add(key_of(obj))
-
-    def _on_pod(self, _kind: str, pod: Object, _old: Object | None) -> None:
-        key = self._keys.get(controller_uid(pod))
-        if key is not None:
-            self._queue.add(key)
 
     async def _reconcile(self, key: Key) -> float | None:
         worker_set = self._sets.cache.get(key)

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from pytest_modelrt.simulator.client import ApiStatusError, Object
+from pytest_modelrt.simulator.controllers.owners import OwnerQueue
 from pytest_modelrt.simulator.controllers.platform import (
     Platform,
-    controller_uid,
     is_deleting,
     owner_reference,
     timestamp,
 )
 from pytest_modelrt.simulator.controllers.workloads.pods import PodControl, is_active, is_ready, worst_first
-from pytest_modelrt.simulator.informer import Key, key_of
+from pytest_modelrt.simulator.informer import Key
 from pytest_modelrt.simulator.resources import PODS, REPLICA_SETS
-from pytest_modelrt.simulator.workqueue import WorkQueue
 
 _COMPONENT = "replicaset-controller"
 
@@ -29,27 +28,11 @@ class ReplicaSetController:
         self._sets = platform.informers.of(REPLICA_SETS)
         pods = platform.informers.of(PODS)
         self._control = PodControl(self._client, pods)
-        self._queue: WorkQueue[Key] = WorkQueue(_COMPONENT, self._reconcile, platform.clock, workers=2)
-        self._keys: dict[str, Key] = {}
-        self._sets.on_change(self._on_set)
-        pods.on_change(self._on_pod)
+        self._queue = OwnerQueue(_COMPONENT, self._reconcile, platform.clock, self._sets, [pods], workers=2)
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
         await self._queue.run()
-
-    def _on_set(self, kind: str, obj: Object, _old: Object | None) -> None:
-        key = key_of(obj)
-        if kind == "DELETED":
-            self._keys.pop(obj["metadata"]["uid"], None)
-            return
-        self._keys[obj["metadata"]["uid"]] = key
-        self._queue.add(key)
-
-    def _on_pod(self, _kind: str, pod: Object, _old: Object | None) -> None:
-        key = self._keys.get(controller_uid(pod))
-        if key is not None:
-            self._queue.add(key)
 
     async def _reconcile(self, key: Key) -> float | None:
         replica_set = self._sets.cache.get(key)
