@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,15 +55,18 @@ def read_capacity(cluster: Cluster) -> Capacity:
     except ApiError:
         return Capacity({})
     try:
-        taken = _taken(cluster.list(POD))
+        pods = cluster.list(POD)
     except ApiError:
-        taken = Counter()
-    free = {
-        node["metadata"]["name"]: gpus.get(node["metadata"]["name"], 0) - taken[node["metadata"]["name"]]
-        for node in nodes
-        if _is_open(node)
-    }
-    return Capacity(gpus, tuple(Machine(name, count) for name, count in sorted(free.items()) if count > 0))
+        pods = []
+    return Capacity(gpus, free_gpus(gpus, nodes, pods))
+
+
+def free_gpus(gpus: Mapping[str, int], nodes: Iterable[Object], pods: Iterable[Object]) -> tuple[Machine, ...]:
+    """The nodes any engine may run on, with what strangers leave of their GPUs; none without any."""
+    taken = _taken(pods)
+    open_nodes = [node["metadata"]["name"] for node in nodes if _is_open(node)]
+    free = [Machine(name, gpus.get(name, 0) - taken[name]) for name in sorted(open_nodes)]
+    return tuple(machine for machine in free if machine.gpus > 0)
 
 
 def _is_open(node: Object) -> bool:
@@ -74,7 +78,7 @@ def _is_open(node: Object) -> bool:
     )
 
 
-def _taken(pods: list[Object]) -> Counter[str]:
+def _taken(pods: Iterable[Object]) -> Counter[str]:
     """Node -> GPUs of pods that no run of ours made and that have not ended."""
     taken = Counter[str]()
     for pod in pods:

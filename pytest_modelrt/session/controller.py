@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelrt import __version__
-from pytest_modelrt.clock import rfc3339, utc_now
+from pytest_modelrt.clock import Clock, ScaledClock, rfc3339, utc_now
 from pytest_modelrt.cluster.model import ClusterError
 from pytest_modelrt.journal.alive import hold
 from pytest_modelrt.journal.files import JournalError
@@ -32,7 +32,7 @@ from pytest_modelrt.session.resume import await_orphans, prepare
 from pytest_modelrt.session.run import WORKER_INPUT, Run
 from pytest_modelrt.session.simulated import SimulatedCluster
 from pytest_modelrt.session.surroundings import connect, journal_of, remove_case
-from pytest_modelrt.session.target import Target
+from pytest_modelrt.session.target import Target, check_credentials
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
@@ -91,6 +91,7 @@ class Controller:
         """Start the run if a case is selected, or (``cluster``) another test that needs the cluster."""
         if self.info is not None or not (self.ledger.select(nodeids) or cluster):
             return
+        check_credentials(self._run)
         self.maas.start()
         run, campaign = self._run, self._run.campaign
         self.info = RunInfo(
@@ -259,6 +260,14 @@ class Controller:
             self.sweep_trouble = str(error)
         except KeyboardInterrupt:
             self.sweep_trouble = "stopped while sweeping"
+
+    @property
+    def clock(self) -> Clock:
+        """The cluster's; real time at its speed when it does not answer."""
+        try:
+            return self.connected().clock
+        except ClusterError:
+            return ScaledClock(self._target.speed)
 
     def connected(self) -> Cluster:
         """The cluster of this run, as the controller uses it."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.journal.model import EventKind, Verdict
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.ahead import AheadBooks
@@ -119,8 +118,7 @@ class Dispatch:
         prediction = predict(fresh, self._run, self.workers, self._controller.capacity)
         if prediction.placed:
             write_placement(self._run.directory, prediction.placed)
-        speed = self._controller.info.speed
-        self.makespan = Makespan(prediction, ScaledClock(speed), self._limits, self.workers)
+        self.makespan = Makespan(prediction, self._controller.clock, self._limits, self.workers)
         note(self._config, "forecast", {**prediction.as_data(), "carried": sorted(self._carried)})
         for nodeid in fresh:
             if (case := case_of(nodeid, cases)) is not None:
