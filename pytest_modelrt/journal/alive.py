@@ -36,11 +36,14 @@ def alive(run_dir: Path) -> bool:
     return False
 
 
-def await_writers(run_dir: Path, seconds: float) -> bool:
-    """Wait (real seconds at most) until no process of the run writes any more; whether that came true."""
+def await_writers(run_dir: Path, seconds: float, besides: Path | None = None) -> bool:
+    """Wait (real seconds at most) until no process of the run writes any more; whether that came true.
+
+    ``besides``: a journal that does not count, the caller's own.
+    """
     clock = ScaledClock()
     deadline = Deadline(clock, seconds)
-    while any(map(_is_written, run_dir.glob(f"{PREFIX}*{SUFFIX}"))):
+    while any(path != besides and _is_written(path) for path in run_dir.glob(f"{PREFIX}*{SUFFIX}")):
         if deadline.expired:
             return False
         clock.sleep(LOOK_SECONDS)

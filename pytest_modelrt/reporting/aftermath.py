@@ -36,9 +36,9 @@ def finish(run_dir: Path, config: Path) -> bool:
         return False
     with JournalWriter(run_dir, WRITER) as journal:
         journal.record(StageEvent(rfc3339(utc_now()), EventKind.OBSERVATION, data={"what": KILLED}))
-    _render(run_dir, config)
-    await_writers(run_dir, WAIT_SECONDS)
-    _render(run_dir, config)
+        _render(run_dir, config)
+        await_writers(run_dir, WAIT_SECONDS, besides=journal.path)
+        _render(run_dir, config)
     return True
 
 

@@ -181,6 +181,9 @@ def _headline(verdicts: Any, entries: Sequence[Entry]) -> str:
         parts.append(f"{len(failed)} failure{_s(failed)}, {causes} cause{'s' * (causes != 1)}")
     if errors:
         parts.append(f"{len(errors)} without a verdict")
+    not_run = sum(item.state == "not-run" for item in entries)
+    if not_run:
+        parts.append(f"{not_run} not run")
     if parts:
         return "; ".join(parts)
     open_cases = sum(item.state in ("running", "waiting") for item in entries)
@@ -250,8 +253,7 @@ def _changes(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """What earlier runs make of this one; passing as before is no news, and a first run has none."""
     counts = Counter(item.change for item in entries if item.change)
     told = [change for change in Change if change is not Change.STEADY and counts[change]]
-    news = [change for change in told if change is not Change.UNKNOWN or counts[change] < sum(counts.values())]
-    return [{"change": str(change), "count": counts[change]} for change in news]
+    return [{"change": str(change), "count": counts[change]} for change in told] if told != [Change.UNKNOWN] else []
 
 
 def _carried(verdicts: Mapping[str, Verdict]) -> str:

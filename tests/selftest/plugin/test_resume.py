@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelrt.clock import Deadline, ScaledClock
+from pytest_modelrt.journal.alive import await_writers
 from pytest_modelrt.journal.model import Outcome
 from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.results import ResultsStore
@@ -105,7 +106,10 @@ def test_killed_at_any_moment(campaign: pytest.Pytester, live: Live) -> None:
         )
         _await_lines(process, pages / "runs" / run_id, dice.randint(1, 80))
         with suppress(ProcessLookupError):  # it may have ended by itself
-            os.killpg(process.pid, signal.SIGKILL)
+            if dice.random() < 0.5:
+                os.kill(process.pid, signal.SIGKILL)  # workers live on for some seconds
+            else:
+                os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         _check_pages(campaign, run_id)
     last = campaign.runpytest_subprocess(*command[3:], "--modelrt-run-id=last")
@@ -144,6 +148,7 @@ def _check_pages(project: pytest.Pytester, run_id: str) -> None:
     """Without anybody's doing, page, Markdown and results are what the journal says, and say the same."""
     pages = project.path / "pages"
     _await_killed(pages / "runs" / run_id)
+    assert await_writers(pages / "runs" / run_id, REAL_SECONDS)
     assert "up to date" in _modelrt(project, "report", "--run", run_id)
     for page in pages.glob("runs/*/index.html"):
         assert Outline(page.read_text()).stack == []

@@ -79,7 +79,7 @@ def elsewhere(tmp_path: Path) -> Iterator[dict[str, str]]:
         "XDG_STATE_HOME": str(tmp_path / "state"),
     }
     if (tmp_path / "state").exists():
-        down = [Path(sys.executable).with_name("modelrt"), "sim", "down"]
+        down = [str(Path(sys.executable).with_name("modelrt")), "sim", "down"]
         subprocess.run(down, env=environment | {"XDG_STATE_HOME": str(tmp_path / "state")}, check=False)
 
 
