@@ -29,6 +29,8 @@ SELECTION = (
 )
 WORKERS = 5
 KILLS_PER_CAMPAIGN = 3
+EARLY = 0.2
+"""Share of campaigns whose first kill may hit before any worker is there."""
 LONGEST = 600.0
 """Real seconds after which a campaign counts as hanging."""
 
@@ -104,6 +106,8 @@ class Stress:
                 command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, FOLDER: str(pids)}, start_new_session=True
             ) as process,
         ):
+            if self.chance.random() > EARLY:
+                self._await_workers(process, pids)
             for _ in range(KILLS_PER_CAMPAIGN):
                 self._pause(process)
                 if process.poll() is not None or sum(findings.kills.values()) >= count:
@@ -116,6 +120,10 @@ class Stress:
                 os.killpg(process.pid, signal.SIGKILL)
         self._await_orphans(pids)
         self._check(run_id, findings)
+
+    def _await_workers(self, process: subprocess.Popen[bytes], pids: Path) -> None:
+        while process.poll() is None and len(list(pids.glob("gw*.pid"))) < WORKERS:
+            time.sleep(0.2)
 
     def _pause(self, process: subprocess.Popen[bytes]) -> None:
         try:
