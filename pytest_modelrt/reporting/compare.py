@@ -41,6 +41,8 @@ class Comparison:
     groups: dict[str, list[Difference]] = field(default_factory=dict)
     only_before: list[str] = field(default_factory=list)
     only_after: list[str] = field(default_factory=list)
+    carried: list[str] = field(default_factory=list)
+    """Cases that one of the two runs did not run again."""
     same: int = 0
     """Cases with the same outcome and cause both times."""
 
@@ -60,8 +62,10 @@ def compare(before: RunView, after: RunView) -> Comparison:
         raise ValueError("both runs need their record")
     old, new = _own(before), _own(after)
     found = Comparison(before.info, after.info)
-    found.only_before = sorted(set(old) - set(new), key=str.lower)
-    found.only_after = sorted(set(new) - set(old), key=str.lower)
+    carried = (set(before.verdicts) - set(old)) | (set(after.verdicts) - set(new))
+    found.carried = sorted(carried, key=str.lower)
+    found.only_before = sorted(set(old) - set(new) - carried, key=str.lower)
+    found.only_after = sorted(set(new) - set(old) - carried, key=str.lower)
     slack = max(SLACK_SECONDS, SLACK_REAL_SECONDS * max(before.info.speed, after.info.speed))
     for case in sorted(set(old) & set(new), key=str.lower):
         one, other = old[case], new[case]
@@ -109,7 +113,8 @@ def _groups(found: Comparison) -> Iterator[tuple[str, str, list[Difference]]]:
 
 def _rest(found: Comparison) -> Iterator[tuple[str, str]]:
     yield "Unchanged", f"{found.same} cases"
-    for what, cases in (("Only before", found.only_before), ("Only after", found.only_after)):
+    rest = {"Carried over, not run again": found.carried, "Only before": found.only_before}
+    for what, cases in (rest | {"Only after": found.only_after}).items():
         if cases:
             more = f" and {len(cases) - 10} more" if len(cases) > 10 else ""
             yield what, f"{len(cases)} cases: {', '.join(cases[:10])}{more}"

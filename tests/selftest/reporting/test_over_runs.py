@@ -11,9 +11,11 @@ import pytest
 from junitparser import JUnitXml
 
 from pytest_modelrt.cli import main
+from pytest_modelrt.clock import rfc3339
 from pytest_modelrt.journal.alive import hold
 from pytest_modelrt.journal.model import EventKind, Outcome, Stage, StageEvent
 from pytest_modelrt.journal.reader import read_run
+from pytest_modelrt.journal.resume import Carried, carried_verdict
 from pytest_modelrt.journal.trace import BEGUN, COMPLETE
 from pytest_modelrt.journal.writer import JournalWriter
 from pytest_modelrt.plan.model import Campaign, Plan
@@ -54,6 +56,20 @@ def test_two_runs_are_compared(two_runs: Path, plan: Plan, capsys: pytest.Captur
     assert f"| `{broken}` | failed cuda-oom | failed cuda-oom | - |" in capsys.readouterr().out
     assert main(["compare", "nope", "--reports", str(two_runs)]) == 4
     assert capsys.readouterr().err.startswith("modelrt compare: ")
+
+
+def test_what_was_carried_over_was_not_lost(
+    two_runs: Path, plan: Plan, campaign: Campaign, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = plan.cases[0]
+    run = Clockwork(two_runs, [case], {}, run_id="run-c", started=START + timedelta(days=3))
+    with JournalWriter(run.directory) as journal:
+        now = rfc3339(run.started)
+        journal.verdict(carried_verdict(case, Carried(case.id, "passed", "run-b", now, None, ""), "key", now))
+    run.finish()
+    assert main(["compare", "run-b", "run-c", "--reports", str(two_runs)]) == 0
+    said = capsys.readouterr().out
+    assert f"Carried over, not run again: 1 cases: {case.id}\nOnly before: 3 cases: " in said
 
 
 def test_the_history_of_a_model_is_a_line_per_run(
