@@ -7,11 +7,13 @@ models stay out. Nothing is retried here.
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,7 +23,7 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from pytest_modelrt.cluster.kubeconfig import Kubeconfig
-from pytest_modelrt.cluster.model import ClusterError
+from pytest_modelrt.cluster.model import ClusterError, KubeconfigError
 from pytest_modelrt.redaction import redact, register_secret
 
 CONNECT_TIMEOUT = 10.0
@@ -71,19 +73,28 @@ class Connection:
 
     @classmethod
     def from_kubeconfig(cls, kubeconfig: Kubeconfig) -> Connection:
-        """Load credentials of the chosen context; raises ClusterError."""
+        """Load credentials of the chosen context, without contact; raises KubeconfigError."""
         from kubernetes.config.config_exception import ConfigException
         from kubernetes.config.kube_config import load_kube_config
 
         configuration = _configuration()
         files = os.pathsep.join(str(path) for path in kubeconfig.paths)
+        where = f"kubeconfig {files}, context {kubeconfig.context!r}"
         try:
-            load_kube_config(files, kubeconfig.context, configuration, persist_config=False)
+            with _complaints() as complaints:
+                load_kube_config(files, kubeconfig.context, configuration, persist_config=False)
         except (ConfigException, OSError, ValueError, KeyError, TypeError) as error:
-            raise ClusterError(f"kubeconfig {files}, context {kubeconfig.context!r}: {redact(str(error))}") from error
+            raise KubeconfigError(f"{where}: {error}") from error
         if not kubeconfig.proxied and _is_loopback(kubeconfig.server):
             configuration.proxy = None  # an HTTPS_PROXY of the environment is not meant for this machine
-        return cls(configuration, kubeconfig.server)
+        connection = cls(configuration, kubeconfig.server)
+        if complaints and not (configuration.cert_file or connection.authorization()):
+            raise KubeconfigError(f"{where}: no credentials: {' '.join(complaints[-1].split())}")
+        try:
+            _ = connection.ssl_context
+        except OSError as error:
+            raise KubeconfigError(f"{where}: its certificates or key cannot be used: {error}") from error
+        return connection
 
     @classmethod
     def in_cluster(cls) -> Connection:
@@ -99,7 +110,7 @@ class Connection:
         return cls(configuration, configuration.host)
 
     def open(self, request: Request) -> urllib3.BaseHTTPResponse:
-        """Send; the answer's body is not read yet. Raises Unreachable; ClusterError for an untrusted certificate."""
+        """Send; the answer's body is not read yet. Raises Unreachable; KubeconfigError for an untrusted certificate."""
         headers = {"Accept": request.accept, "User-Agent": "pytest-modelrt", **self.authorization()}
         if request.body is not None:
             headers["Content-Type"] = request.content_type
@@ -167,11 +178,24 @@ class Connection:
     def _explain(self, error: Exception) -> ClusterError:
         text = redact(str(error))
         if "CERTIFICATE_VERIFY_FAILED" in text:
-            return ClusterError(
+            return KubeconfigError(
                 f"{self.server}: its certificate is not signed by the authority in the kubeconfig; "
                 "was the cluster recreated? Fetch its kubeconfig again"
             )
         return Unreachable(f"{self.server}: {_reason(error)}")
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What the official client only logs: a login plugin that failed, after which it goes on as nobody."""
+    found: list[str] = []
+    handler = logging.Handler(logging.ERROR)
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger().addHandler(handler)
+    try:
+        yield found
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def _reason(error: Exception) -> str:

@@ -130,6 +130,10 @@ class ClusterError(Exception):
         super().__init__(redact(message))
 
 
+class KubeconfigError(ClusterError):
+    """The kubeconfig, or what it names, cannot be used: no later try will go better."""
+
+
 class ApiError(ClusterError):
     """The API answered with a Status that is not success."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_modelrt.cluster.kubeconfig import resolve
-from pytest_modelrt.cluster.model import ClusterError
+from pytest_modelrt.cluster.model import ClusterError, KubeconfigError
 from pytest_modelrt.session.run import Run
 
 
@@ -42,6 +42,23 @@ def describe(run: Run) -> Target:
     kind = "simulated" if found.simulator is not None else "REAL"
     text = f"{kind}, server {found.server}, context {found.context}"
     return Target(text, simulated=found.simulator is not None, speed=found.speed)
+
+
+def check_credentials(run: Run) -> None:
+    """Read what the kubeconfig names, run its login plugin; no contact.
+
+    Raises:
+        pytest.UsageError: it cannot be used.
+    """
+    from pytest_modelrt.cluster.connection import Connection
+
+    target = run.target()
+    if run.simulated or target.in_cluster:
+        return
+    try:
+        Connection.from_kubeconfig(resolve(target)).close()
+    except KubeconfigError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def on_simulator(run: Run) -> bool:

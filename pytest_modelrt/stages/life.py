@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import traceback
 from collections.abc import Callable
@@ -25,6 +26,9 @@ from pytest_modelrt.stages.verdict import Record, compose
 
 PROBE_FLOOR = 15.0
 """Real seconds one request may always take: our own process and the tunnel don't run at the cluster's speed."""
+
+_VERB = re.compile(r'cannot (\w+) resource "')
+"""In the words of a 403."""
 
 
 class Journal(Protocol):
@@ -117,8 +121,21 @@ class CaseLife:
         return self._stage(Stage.SERVICE, self.stack.apply_service)
 
     def endpoint(self) -> Endpoint:
-        """Where the served model answers."""
-        return self.stack.endpoint()
+        """Where the served model answers; journalled only as the probe stage that it ends when it is not known."""
+        found: list[Endpoint] = []
+
+        def action() -> Ready:
+            found.append(self.stack.endpoint())
+            return Ready()
+
+        self._started = self._clock.monotonic()
+        try:
+            self._retries.run(Stage.PROBE, lambda: self._try(Stage.PROBE, action))
+        except TryFailed as failed:
+            self._write(EventKind.STAGE_STARTED, Stage.PROBE)
+            self._note_time(Stage.PROBE)
+            raise self._ended(failed) from None
+        return found[-1]
 
     def tunnel(self, namespace: str, pod: str, port: int) -> AbstractContextManager[httpx.Client]:
         """An HTTP client to a port of a pod."""
@@ -278,7 +295,7 @@ class CaseLife:
         return result
 
     def _ask_router(self) -> tuple[str, ...]:
-        endpoint = self.endpoint()
+        endpoint = self.stack.endpoint()
         if endpoint.router_pod is None or endpoint.router_port is None:
             return ()
         timeout = max(PROBE_FLOOR, self._deadlines.probe_warm / self._clock.speed)
@@ -329,10 +346,24 @@ class CaseLife:
         self._journal.record(event)
 
 
+def ended_by(error: ClusterError, stage: Stage) -> CaseEnded:
+    """What trouble with the cluster alone means, without a case."""
+    evidence = Evidence(stage=stage, waited=0.0, reason="api-error", detail=str(error), refusal=refusal_of(error))
+    finding = diagnose(evidence)
+    return CaseEnded(stage, finding, hint_of(finding, case="", hub_id="", model=""))
+
+
 def refusal_of(error: ClusterError) -> Refusal:
     """An API error as evidence."""
     if isinstance(error, ApiError):
         details = error.details
         resource = ".".join(str(details[key]) for key in ("kind", "group") if details.get(key))
-        return Refusal(code=error.code, reason=error.reason, message=error.message, resource=resource)
+        verb = _VERB.search(error.message)
+        return Refusal(
+            code=error.code,
+            reason=error.reason,
+            message=error.message,
+            resource=resource,
+            verb=verb.group(1) if verb else "",
+        )
     return Refusal(code=0, reason=type(error).__name__, message=str(error))

@@ -22,11 +22,22 @@ def rules(evidence: Evidence) -> Iterator[Finding]:
         return
     asked = f"{refusal.verb} {refusal.resource}".strip() or "request"
     line = EvidenceLine(f"API answer to {asked}", f"{refusal.code} {refusal.reason}: {refusal.message}")
-    hint = ""
-    if slug == "cluster-auth" and refusal.verb:
-        hint = f"kubectl auth can-i {refusal.verb} {refusal.resource}"
+    if refusal.code == 0:
+        line = EvidenceLine("API server", refusal.message)
+    hint = _login_hint(refusal) if slug == "cluster-auth" else ""
     outcome = Outcome.ERROR if slug == "pod-create-rejected" else None  # a quota, which is the cluster's
     yield finding(slug, [line], detail=refusal.message, hint=hint, outcome=outcome)
+
+
+def _login_hint(refusal: Refusal) -> str:
+    """Empty: the cause's own."""
+    if refusal.code == 401:
+        return "the credentials have expired, or are of another cluster: log in again, or fetch the kubeconfig anew"
+    if refusal.code == 0:
+        return "the kubeconfig must be put right; no model was asked for anything"
+    if not refusal.verb:
+        return ""
+    return f"kubectl auth can-i {refusal.verb} {refusal.resource}; config/rbac has what the suite needs"
 
 
 def _slug(refusal: Refusal) -> str | None:
@@ -37,7 +48,7 @@ def _slug(refusal: Refusal) -> str | None:
         return "leftover-conflict"
     if "failed to create typed patch object" in message or "strict decoding error" in message:
         return "config-invalid"  # 500 for server-side apply of a field that no schema has
-    if refusal.code == 401:
+    if refusal.code == 401 or refusal.reason == "KubeconfigError":
         return "cluster-auth"
     if refusal.code == 403:
         return _forbidden(message)

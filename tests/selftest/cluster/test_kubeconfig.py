@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+import yaml
 
+from pytest_modelrt.cluster.connection import Connection
 from pytest_modelrt.cluster.kubeconfig import is_named, resolve
-from pytest_modelrt.cluster.model import ClusterError, ClusterTarget
+from pytest_modelrt.cluster.model import ClusterError, ClusterTarget, KubeconfigError
 
 from .scripted import kubeconfig
 
@@ -86,6 +89,43 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, text: str, message: s
     path.write_text(text)
     with pytest.raises(ClusterError, match=message) as caught:
         resolve(ClusterTarget(path), {})
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def plugin(script: str) -> str:
+    run = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never", "command": "sh"}
+    return yaml.safe_dump({"exec": {**run, "args": ["-c", script]}}, default_flow_style=True)
+
+
+@pytest.mark.parametrize(
+    ("user", "cluster", "message"),
+    [
+        (
+            plugin("echo session expired, >&2; echo log in again >&2; exit 1"),
+            "{}",
+            "no credentials: .*session expired, ",
+        ),
+        (plugin("echo hello"), "{}", "no credentials: .*failed to decode"),
+        ("{exec: {apiVersion: client.authentication.k8s.io/v1, command: no-such-plugin}}", "{}", "no-such-plugin"),
+        ("{client-certificate: /nowhere/c.crt, client-key: /nowhere/c.key}", "{}", "/nowhere/c.crt"),
+        ("{client-certificate-data: bm9uZQ==, client-key-data: bm9uZQ==}", "{}", "certificates or key cannot be used"),
+        ("{token: xyz}", "{certificate-authority: /nowhere/ca.crt}", "/nowhere/ca.crt"),
+        ("{token: xyz}", "{certificate-authority-data: bm9uZQ==}", "certificates or key cannot be used"),
+    ],
+)
+def test_credentials_that_cannot_be_had_are_said_in_one_line(
+    tmp_path: Path, user: str, cluster: str, message: str
+) -> None:
+    """Before any contact: the official client would go on as nobody when a login plugin fails."""
+    path = tmp_path / "config"
+    server = {"server": "https://127.0.0.1:1", **yaml.safe_load(cluster)}
+    path.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: x\ncontexts: [{name: x, context: {cluster: c, user: u}}]\n"
+        f"clusters: [{{name: c, cluster: {json.dumps(server)}}}]\nusers: [{{name: u, user: {user.strip()}}}]\n"
+    )
+    with pytest.raises(KubeconfigError, match=message) as caught:
+        Connection.from_kubeconfig(resolve(ClusterTarget(path), {}))
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -56,6 +56,7 @@ class ScriptedStack:
         return self._do("apply_service")
 
     def endpoint(self) -> Endpoint:
+        self.script.get("endpoint", Ready)()
         return Endpoint("ns", "engine-0", 8080, "Qwen/Qwen3-8B", self.router, 8080)
 
     def collect(self, failure: StackFailure) -> Evidence:
@@ -96,6 +97,7 @@ class Played:
             self.life.apply_model()
             self.life.apply_runtime()
             self.life.apply_service()
+            self.life.endpoint()
             with self.life.tunnel("ns", "engine-0", 8080) as client:
                 self.life.ask(client)
         except (CaseEnded, KeyboardInterrupt):
@@ -231,6 +233,22 @@ def test_a_cluster_that_cannot_be_reached_is_no_fault_of_the_model(make: Make, e
     verdict = played.live_through()
     assert (verdict.outcome, verdict.cause, verdict.stage) == (Outcome.ERROR, cause, Stage.PREFLIGHT)
     assert played.stack.asked == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause"),
+    [
+        (ApiUnavailable("the API server is away for 300 s"), "cluster-api-unavailable"),
+        (ApiError(403, "Forbidden", "pods is forbidden: cannot list"), "cluster-auth"),
+        (StackFailure(Stage.PROBE, "engine-gone", "no engine pod is ready any more"), "unknown"),
+    ],
+)
+def test_an_endpoint_that_cannot_be_found_has_a_cause(make: Make, trouble: Exception, cause: str) -> None:
+    played = make(ScriptedStack({"endpoint": raising(trouble)}))
+    verdict = played.live_through()
+    assert (verdict.outcome, verdict.cause, verdict.stage) == (Outcome.ERROR, cause, Stage.PROBE)
+    assert [span.ok for span in played.trace().spans if span.stage is Stage.PROBE] == [False]
+    assert played.stack.asked[-3:] == ["delete_service", "delete_runtime", "delete_model"]
 
 
 def test_an_interrupted_stage_only_asks_for_deletion(make: Make) -> None:
