@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from pytest_modelrt.plan.load import load_campaign
 from pytest_modelrt.plan.model import Tier
 from pytest_modelrt.simulator.nodes.ledger import Peak, peak_by_tier
@@ -42,6 +44,8 @@ class Findings:
     kills: Counter[str] = field(default_factory=Counter)
     campaigns: int = 0
     hung: int = 0
+    broken: list[str] = field(default_factory=list)
+    """Campaigns that ended by themselves, not killed, and not as campaigns end."""
     not_swept: list[str] = field(default_factory=list)
     torn_lines: list[str] = field(default_factory=list)
     verdicts: int = 0
@@ -50,12 +54,13 @@ class Findings:
 
     @property
     def fine(self) -> bool:
-        return not (self.hung or self.not_swept or self.torn_lines or self.exceeded)
+        return not (self.hung or self.broken or self.not_swept or self.torn_lines or self.exceeded)
 
     def lines(self) -> Iterator[str]:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kills.items()))
         yield f"{sum(self.kills.values())} kills ({kinds}) in {self.campaigns} campaigns, {self.verdicts} verdicts"
-        yield f"campaigns that hung: {self.hung}"
+        yield f"campaigns that hung: {self.hung}; that broke by themselves: {len(self.broken)}"
+        yield from self.broken
         yield f"limits exceeded, by the cluster's own ledger: {len(self.exceeded)}"
         yield from self.exceeded
         peaks = (f"{name} {peak.cases} of {LIMITS[name]}" for name, peak in self.peaks.items() if name in LIMITS)
@@ -118,6 +123,8 @@ class Stress:
             except subprocess.TimeoutExpired:
                 findings.hung += 1
                 os.killpg(process.pid, signal.SIGKILL)
+        if process.returncode > pytest.ExitCode.TESTS_FAILED:
+            findings.broken.append(f"{run_id}: exit status {process.returncode}, {log.name}")
         self._await_orphans(pids)
         self._check(run_id, findings)
 
