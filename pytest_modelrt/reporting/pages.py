@@ -148,7 +148,7 @@ def _tracking(
         [model for model in models if model.vendor != maas_md.VENDOR],
         {key: result for key, result in latest.items() if result.vendor != maas_md.VENDOR},
         set(rows) - lacking,
-        {key: case.architecture for key, case in rows.items()},
+        rows,
         updated=_newest(results, run)[:10],
         cluster=cluster,
     )

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.journal.model import Outcome
 from pytest_modelrt.journal.results import Result
+from pytest_modelrt.plan.model import Case, ProbeKind
 from pytest_modelrt.reporting.markdown import cell, row
 from pytest_modelrt.reporting.models import Model
 from pytest_modelrt.reporting.wording import FAILED, PASSED, SKIPPED, endpoint, status
@@ -17,13 +18,21 @@ NOT_TESTED = "🔲 Not Tested"
 """This page has another symbol than the summary."""
 NOTE_CHARS = 70
 EXAMPLES = 4
+NOT_SUPPORTED = "Not supported by the engine"
+_KINDS = {
+    "Text": (ProbeKind.CHAT, ProbeKind.COMPLETION),
+    "Vision": (ProbeKind.VISION_CHAT, ProbeKind.OCR),
+    "Embedding, rerank, reward": (ProbeKind.EMBEDDING, ProbeKind.RERANK, ProbeKind.REWARD, ProbeKind.CLASSIFY),
+}
+_CANNOT_LOAD = ("Architecture not supported", "Module missing")
+"""Buckets of causes."""
 
 
 def render(
     models: Sequence[Model],
     latest: Mapping[str, Result],
     with_runtime: Collection[str],
-    architectures: Mapping[str, str],
+    cases: Mapping[str, Case],
     *,
     updated: str,
     cluster: str,
@@ -34,7 +43,7 @@ def render(
         models: every model, in plan order.
         latest: key -> result that speaks for the model.
         with_runtime: keys of the models that have a runtime file, as far as runs have found out.
-        architectures: key -> architecture, where the plan knows it.
+        cases: key -> row of the plan, where it has one.
         updated: day of the newest data.
         cluster: free text.
     """
@@ -51,7 +60,7 @@ def render(
         owner = cell(result.verdict.owner or "-") if result else "-"
         lines.append(row([*map(cell, facts), runtime, said[model.key], owner, _note(result)]))
     lines += ["", "---", "", "## Status Legend", "", *_LEGEND, "", "---", ""]
-    lines += [*_coverage(models, with_runtime), "---", "", *_architectures(models, latest, architectures), "---", ""]
+    lines += [*_coverage(models, with_runtime), "---", "", *_architectures(models, latest, cases), "---", ""]
     lines += [*_categories(latest), "---", "", *_owners(latest), "---", "", *_NOTES]
     return "\n".join([*lines, ""]).encode("utf-8", "backslashreplace")
 
@@ -104,22 +113,45 @@ def _coverage(models: Sequence[Model], with_runtime: Collection[str]) -> list[st
     return [*lines, ""]
 
 
-def _architectures(
-    models: Sequence[Model], latest: Mapping[str, Result], architectures: Mapping[str, str]
-) -> list[str]:
-    """Architectures with what is known of them: proven where a model of it passed."""
-    found: dict[str, list[Model]] = {}
+def _architectures(models: Sequence[Model], latest: Mapping[str, Result], cases: Mapping[str, Case]) -> list[str]:
+    """Four tables, as the users' page has them: by what the models are for, and what the engine cannot load."""
+    found: dict[str, dict[str, list[Model]]] = {title: {} for title in (*_KINDS, NOT_SUPPORTED)}
+    by_architecture: dict[str, list[Model]] = {}
     for model in models:
-        if model.key in architectures:
-            found.setdefault(architectures[model.key], []).append(model)
-    lines = ["## Model Architectures", "", row(["Architecture", "Models", "Passed", "Failed", "Reasons"]), _rule(5)]
-    for name, group in sorted(found.items(), key=lambda item: item[0].lower()):
-        results = [latest[model.key] for model in group if model.key in latest]
-        failed = [result for result in results if result.verdict.outcome is Outcome.FAILED]
-        passed = sum(result.verdict.outcome is Outcome.PASSED for result in results)
-        reasons = ", ".join(sorted({result.verdict.cause or "unknown" for result in failed})) or "-"
-        lines.append(row([cell(name), len(group), passed, len(failed), reasons]))
-    return [*lines, ""]
+        if model.key in cases and cases[model.key].architecture:
+            by_architecture.setdefault(cases[model.key].architecture, []).append(model)
+    for name, group in sorted(by_architecture.items(), key=lambda item: item[0].lower()):
+        kinds = Counter(_kind(cases[model.key].probe) for model in group)
+        refused = _refused([latest[model.key] for model in group if model.key in latest])
+        found[NOT_SUPPORTED if refused else kinds.most_common(1)[0][0]][name] = group
+    lines = ["## Model Architectures", ""]
+    for title, architectures in found.items():
+        lines += [
+            f"### {title} ({len(architectures)})",
+            "",
+            row(["Architecture", "Models", "Passed", "Failed", "Reasons"]),
+        ]
+        lines += [_rule(5), *(_architecture(name, group, latest) for name, group in architectures.items()), ""]
+    return lines
+
+
+def _architecture(name: str, group: Sequence[Model], latest: Mapping[str, Result]) -> str:
+    results = [latest[model.key] for model in group if model.key in latest]
+    failed = [result for result in results if result.verdict.outcome is Outcome.FAILED]
+    passed = sum(result.verdict.outcome is Outcome.PASSED for result in results)
+    reasons = ", ".join(sorted({result.verdict.cause or "unknown" for result in failed})) or "-"
+    return row([cell(name), len(group), passed, len(failed), reasons])
+
+
+def _kind(probe: ProbeKind) -> str:
+    return next(title for title, kinds in _KINDS.items() if probe in kinds)
+
+
+def _refused(results: Sequence[Result]) -> bool:
+    """Whether the engine has proven that it cannot load this architecture: a failure says so, and no model passed."""
+    causes = [CAUSES.get(result.verdict.cause or "") for result in results if result.verdict.outcome is Outcome.FAILED]
+    proven = any(cause is not None and cause.bucket in _CANNOT_LOAD for cause in causes)
+    return proven and not any(result.verdict.outcome is Outcome.PASSED for result in results)
 
 
 def _categories(latest: Mapping[str, Result]) -> list[str]:

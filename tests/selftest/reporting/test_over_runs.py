@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,7 @@ from pytest_modelrt.reporting.html.numbers import epoch
 from pytest_modelrt.reporting.live import Expected, LiveState, live_state
 from pytest_modelrt.reporting.live_text import frame, plain, status_line
 from pytest_modelrt.reporting.pages import RunPages
+from pytest_modelrt.reporting.tracking_md import NOT_SUPPORTED
 from tests.selftest.reporting.campaign import START, TROUBLES, Clockwork, some_troubles
 from tests.selftest.reporting.conftest import CONFIG
 from tests.selftest.reporting.junit_rules import problems
@@ -103,13 +105,26 @@ def test_rendering_again_gives_the_same_bytes(two_runs: Path, capfdbinary: pytes
         assert capfdbinary.readouterr().out == first != b""
 
 
-def test_the_tracking_page_adds_up(two_runs: Path) -> None:
+def test_the_tracking_page_adds_up(two_runs: Path, plan: Plan) -> None:
     page = (two_runs / "test-tracking.md").read_text()
     assert "**Total Models**: 157 | **Total Runtimes**: 157" in page
     assert "| ✅ Passed | 3 | 1.9% |" in page
     assert "| 🔲 Not Tested | 153 | 97.5% |" in page
     assert page.count("\n| ") > 157
     assert "| CUDA OOM | 1 | " in page
+    tables = re.findall(r"^### (.*) \((\d+)\)$", page, re.MULTILINE)
+    assert [title for title, _ in tables] == ["Text", "Vision", "Embedding, rerank, reward", NOT_SUPPORTED]
+    architectures = {case.architecture for case in plan.cases}
+    assert sum(int(count) for _, count in tables) == len(architectures)
+
+
+def test_what_the_engine_cannot_load_has_a_table_of_its_own(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
+    phi = [case for case in plan.cases if case.architecture == "PhiForCausalLM"]
+    run = Clockwork(tmp_path, phi, {case.id: TROUBLES[0] for case in phi})
+    run.write()
+    RunPages(tmp_path, plan, campaign, run.directory).update()
+    table = (tmp_path / "test-tracking.md").read_text().split(f"### {NOT_SUPPORTED} (1)")[1].split("---\n\n##")[0]
+    assert "| PhiForCausalLM | 2 | 0 | 2 | crashloop-missing-module |" in table
 
 
 def snapshot(run: Clockwork, plan: Plan, campaign: Campaign, seconds: float = 20.0) -> LiveState:
