@@ -13,6 +13,11 @@ from pytest_modelrt.diagnosis.rules.objects import component, condition, dig, fi
 from pytest_modelrt.journal.model import EvidenceLine, Stage
 
 _FORBIDDEN = re.compile(r"pods is forbidden: User \S+ cannot list resource")
+_REFUSED = re.compile(r"403 .*is forbidden: User .*")
+_PORT_FORWARD_RIGHT = (
+    "kubectl auth can-i create pods --subresource=portforward (get, on servers before 1.35); "
+    "config/rbac has what the suite needs"
+)
 
 
 def rules(evidence: Evidence) -> Iterator[Finding]:
@@ -27,7 +32,10 @@ def rules(evidence: Evidence) -> Iterator[Finding]:
     slug = evidence.probe_problem
     if slug == "engine-died-during-inference" and not any(exchange.status for exchange in evidence.exchanges[-1:]):
         slug = "port-forward-broken"  # the connection ended, and the pod shows that the engine did not
-    if slug in CAUSES:
+    refused = evidence.exchanges and _REFUSED.search(evidence.exchanges[-1].error or "")
+    if slug == "port-forward-broken" and refused:
+        yield finding("cluster-auth", lines, detail=refused.group(), hint=_PORT_FORWARD_RIGHT)
+    elif slug in CAUSES:
         yield finding(slug, lines, detail=evidence.detail)
     elif evidence.exchanges and evidence.exchanges[-1].status is None:
         error = evidence.exchanges[-1].error

@@ -261,6 +261,25 @@ def test_a_cut_connection_is_the_engines_death_only_if_the_pod_shows_it() -> Non
     assert diagnose(dead).cause.slug == died
 
 
+def test_a_port_forward_that_is_not_allowed_is_no_broken_one() -> None:
+    words = 'port-forward to Pod a/b port 8080: 403 pods "b" is forbidden: User "x" cannot create resource "pods/portforward"'
+    found = diagnose(at_probe("port-forward-broken", status=None, error=f"ConnectError: {words}"))
+    assert found.cause.slug == "cluster-auth"
+    assert "--subresource=portforward" in found.hint
+
+
+def test_credentials_of_three_kinds_say_what_to_do() -> None:
+    right = 'models is forbidden: User "x" cannot patch resource "clusterbasemodels" in API group "ome.io"'
+    found = [diagnose(refused(*given)) for given in ((401, "Unauthorized"), (403, right))]
+    found.append(diagnose(refused(0, "certificate is not signed by", reason="KubeconfigError")))
+    assert {finding.cause.slug for finding in found} == {"cluster-auth"}
+    hints = [finding.hint for finding in found]
+    assert "log in again" in hints[0]
+    assert "kubectl auth can-i patch clusterbasemodels.ome.io" in hints[1]
+    assert "kubeconfig" in hints[2]
+    assert diagnose(refused(0, "connection refused")).cause.slug == "cluster-api-unavailable"
+
+
 def test_a_wrongly_probed_path_is_seen_in_the_log_before_the_restart() -> None:
     killed = pod(log=started(), previous=READY, restarts=1, ended="Error", exit_code=137)
     assert diagnose(at_service(killed, events=(PROBE_404, KILLED))).cause.slug == "probe-endpoint-mismatch"
