@@ -83,6 +83,11 @@ def _unschedulable(evidence: Evidence, pod: Manifest) -> Iterator[Finding]:
         yield finding("pod-unschedulable", [line], detail=text, hint=hint, outcome=Outcome.ERROR)
         return
     _, detail, hint, outcome = next(entry for entry in _REFUSALS if entry[0].search(message))
+    if detail == "affinity" and "Updating" in evidence.node_labels.values():
+        hint, outcome = (
+            "nodes are still fetching or checking the model: try again when its labels say Ready",
+            Outcome.ERROR,
+        )
     text = f"{detail}: {message}"
     yield finding("pod-unschedulable", [line], detail=text, hint=hint.format(wanted=wanted), outcome=outcome)
 

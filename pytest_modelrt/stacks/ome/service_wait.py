@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_modelrt.cluster.model import DEPLOYMENT, EVENT, INFERENCE_SERVICE, POD, Object, Resource, Selection
+from pytest_modelrt.cluster.model import DEPLOYMENT, EVENT, INFERENCE_SERVICE, NODE, POD, Object, Resource, Selection
 from pytest_modelrt.diagnosis.rules.engine import fingerprint, is_deterministic
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.stacks.ome import pods
 from pytest_modelrt.stacks.ome.container_logs import EngineWatch, router_warning
 from pytest_modelrt.stacks.ome.context import Context, condition, dig, is_true, name_of
-from pytest_modelrt.stacks.ome.names import ENGINE, ENGINE_CONTAINER, ROUTER, SERVICE_LABEL, TERMINAL_EVENTS
+from pytest_modelrt.stacks.ome.names import ENGINE, ENGINE_CONTAINER, ROUTER, SERVICE_LABEL, TERMINAL_EVENTS, node_label
 from pytest_modelrt.stacks.protocol import Ready, StackFailure
 
 PLACEMENT_PATIENCE = 90.0
@@ -20,9 +20,8 @@ REJECTIONS = ("violates PodSecurity", "exceeded quota", "denied the request")
 WEBHOOK_PATIENCE = 120.0
 """Cluster seconds a webhook may keep pods from being created by not answering."""
 KEPT_BACK = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "NetworkNotReady")
-LET_IN = ("Pulling", "Pulled", "Created", "Started")
 KEPT_BACK_PATIENCE = 300.0
-"""Events of a node that cannot prepare a pod, those that show it could, and cluster seconds until it never will."""
+"""Events of a node that cannot prepare a pod, and cluster seconds until it never will."""
 CRASHES = 2
 """Crashes after which one that may have been bad luck counts as a verdict."""
 
@@ -138,8 +137,7 @@ class ServiceWait:
     def _see_event(self, event: Object) -> None:
         involved = event.get("involvedObject") or event.get("regarding") or {}
         reason, message = str(event.get("reason") or ""), str(event.get("message") or event.get("note") or "")
-        if reason in LET_IN:
-            self._let_in.add(str(involved.get("name")))
+        self._note_preparation(str(involved.get("name")), reason)
         if event.get("type") != "Warning":
             return
         if reason == "Unhealthy" and self._is_engine(str(involved.get("name"))):
@@ -163,6 +161,14 @@ class ServiceWait:
         ours = (involved.get("kind"), involved.get("name")) == (service.resource.kind, service.name)
         if ours and reason in TERMINAL_EVENTS:
             raise StackFailure(Stage.SERVICE, "terminal-event", f"{reason}: {message}")
+
+    def _note_preparation(self, pod: str, reason: str) -> None:
+        """The node came further with a pod: an image is pulled for as long as it takes, then time begins anew."""
+        if reason in ("Pulling", "Created", "Started"):
+            self._let_in.add(pod)
+        elif reason == "Pulled" and pod in self._kept_back:
+            self._let_in.discard(pod)
+            self._kept_back[pod] = (self.context.now(), self._kept_back[pod][1])
 
     # ------------------------------------------------------------------------------------------- judging
 
@@ -270,7 +276,15 @@ class ServiceWait:
         if self._unplaced_since is None:
             self._unplaced_since = now
         elif now - self._unplaced_since >= self.context.patience(PLACEMENT_PATIENCE):
-            self._give_up("unschedulable", refusals[0])
+            if self._is_checked_again():
+                self._unplaced_since = now
+            else:
+                self._give_up("unschedulable", refusals[0])
+
+    def _is_checked_again(self) -> bool:
+        """Whether nodes look through the model's files once more, as older releases do (facts: OME 2.7)."""
+        selector = f"{node_label(self.context.names.model.name)}=Updating"
+        return bool(self.context.cluster.list(NODE, labels=selector))
 
     def _unprepared(self) -> list[tuple[str, float, str]]:
         """(engine pod, when it is given up, its node's words) of those no container is made for."""

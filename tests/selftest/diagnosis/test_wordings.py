@@ -326,6 +326,12 @@ def test_a_stalled_download_shows_what_its_agent_said_last() -> None:
     assert any("log model-agent" in line.source for line in found.lines)
 
 
+def test_a_model_that_nodes_check_again_is_not_at_fault() -> None:
+    refused = pod(unschedulable="0/6 nodes are available: 6 node(s) didn't match Pod's node affinity/selector.")
+    assert diagnose(at_service(refused)).outcome is Outcome.FAILED
+    assert diagnose(at_service(refused, node_labels={"node-0": "Updating"})).outcome is Outcome.ERROR
+
+
 def test_agents_that_crash_over_and_over_do_not_run() -> None:
     status: dict[str, Any] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
     agent = {"metadata": {"name": "agent-1"}, "status": status}

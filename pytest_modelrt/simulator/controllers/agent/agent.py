@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import dataclasses
 import hashlib
 
 from pytest_modelrt.simulator.client import ApiStatusError, Object
@@ -38,6 +39,8 @@ _PROGRESS_EVERY = 30.0
 _REPAIR_EVERY = 300.0
 _BEFORE_DELETION = 2.0
 _START_JITTER = 30
+_CHECK_SECONDS = 8.0
+"""Cluster seconds to see that every file of a model is there already."""
 
 
 class Agent:
@@ -130,8 +133,9 @@ class Agent:
         if script.queued:
             self._context.scenario.signals.note(task.name, "download not taken up")
             return
-        self._tries[task.uid, self._context.node] = self._tries.get((task.uid, self._context.node), 0) + 1
+        self._tries[task.info, self._context.node] = self._tries.get((task.info, self._context.node), 0) + 1
         path = task.model["spec"]["storage"].get("path") or f"/raid/models/{hub_id}"
+        script = _from_disk(script, self._context.disk.get(path), hub_id)
         self._log.info(f"Setting model {task.info} status to Updating before download")
         await self._entries.mark(task.model, "Updating")
         download = self._downloads[task.uid] = Download(script, self._clock)
@@ -283,7 +287,7 @@ class Agent:
         return False
 
     def _script(self, task: Task, hub_id: str) -> DownloadScript:
-        tries = self._tries.get((task.uid, self._context.node), 0)
+        tries = self._tries.get((task.info, self._context.node), 0)
         return self._context.scenario.download(task.name, hub_id, self._context.node, tries + 1)
 
     async def _report(self) -> None:
@@ -310,3 +314,11 @@ class Agent:
 def start_delay(node: str) -> float:
     """Cluster seconds an agent waits after its start, 0 to 29, by the node's name."""
     return float(int.from_bytes(hashlib.sha256(node.encode()).digest()[:2], "big") % _START_JITTER)
+
+
+def _from_disk(script: DownloadScript, directory: Directory | None, hub_id: str) -> DownloadScript:
+    """A complete copy is only looked through, however long the download took."""
+    there = directory is not None and directory.complete and directory.hub_id == hub_id
+    if not there or script.error is not None or script.stuck_after is not None:
+        return script
+    return dataclasses.replace(script, seconds=min(script.seconds, _CHECK_SECONDS))
