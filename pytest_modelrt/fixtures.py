@@ -20,7 +20,8 @@ from pytest_modelrt.session.resume import carried_over, carry_over, inputs_of
 from pytest_modelrt.session.run import RUN
 from pytest_modelrt.session.surroundings import cluster_of, finish, new_life
 from pytest_modelrt.stages.ended import CaseEnded
-from pytest_modelrt.stages.life import CaseLife, ended_by
+from pytest_modelrt.stages.life import CaseLife
+from pytest_modelrt.stages.refusals import ended_by
 
 if TYPE_CHECKING:
     import httpx

@@ -195,7 +195,9 @@ class _Patience:
         if self._failed_at is None:
             self._failed_at = self._clock.monotonic()
         error = _error_of(state)
-        if not error.throttled:
+        if error.throttled:
+            self._availability.throttled += 1
+        else:
             self._availability.failed()
         return self.waited >= self._tolerate and state.attempt_number >= _FEWEST_ATTEMPTS
 

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pytest_modelrt.clock import Clock, Deadline
 
 OutageHook = Callable[[float, float | None], None]
 """``hook(started, ended)`` in cluster seconds of the clock; ``ended`` is ``None`` when the outage begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiTrouble:
+    """What requests met and overcame."""
+
+    away: float = 0.0
+    """Cluster seconds without an API server; clocks of waits stood still."""
+    failures: int = 0
+    """Attempts without a usable answer."""
+    throttled: int = 0
+    """Times the API server asked to come back later."""
+
+    def __sub__(self, before: ApiTrouble) -> ApiTrouble:
+        return ApiTrouble(self.away - before.away, self.failures - before.failures, self.throttled - before.throttled)
+
+    def __bool__(self) -> bool:
+        return self.failures > 0 or self.throttled > 0 or self.away > 0
 
 
 class Availability:
@@ -22,6 +41,8 @@ class Availability:
         self._hooks: list[OutageHook] = []
         self.failures = 0
         """Attempts without a usable answer so far."""
+        self.throttled = 0
+        """Times the API server asked to come back later."""
 
     def add_hook(self, hook: OutageHook) -> None:
         """Tell ``hook`` when an outage begins and when it ends; it runs in the thread that noticed."""
@@ -56,6 +77,11 @@ class Availability:
         with self._lock:
             running = self._clock.monotonic() - self._since if self._since is not None else 0.0
             return self._past + running
+
+    @property
+    def trouble(self) -> ApiTrouble:
+        """All of it so far."""
+        return ApiTrouble(self.outage_seconds, self.failures, self.throttled)
 
 
 class FairDeadline:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pytest_modelrt.clock import Clock, Deadline, ScaledClock
 from pytest_modelrt.cluster import objects
 from pytest_modelrt.cluster.api import Api
-from pytest_modelrt.cluster.availability import FairDeadline, OutageHook
+from pytest_modelrt.cluster.availability import ApiTrouble, FairDeadline, OutageHook
 from pytest_modelrt.cluster.changes import Changes
 from pytest_modelrt.cluster.connection import Connection, Query
 from pytest_modelrt.cluster.kinds import Kinds
@@ -115,6 +115,11 @@ class Cluster:
     def outage_seconds(self) -> float:
         """Cluster seconds the API was away so far, the running outage included: what stopwatches should subtract."""
         return self._api.availability.outage_seconds
+
+    @property
+    def trouble(self) -> ApiTrouble:
+        """What requests of this process met and overcame so far."""
+        return self._api.availability.trouble
 
     def fair(self, deadline: Deadline) -> FairDeadline:
         """The deadline with its clock stopped while the API server is away; for loops around ``changes``."""

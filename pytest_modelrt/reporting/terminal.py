@@ -25,7 +25,7 @@ def outcome_table(verdicts: Iterable[Verdict], *, quiet: bool = False, width: in
     counts = Counter(verdict.outcome for verdict in known)
     if not known or (quiet and counts[Outcome.PASSED] == len(known)):
         return []
-    lines = [] if quiet else [counts_line(known), *_carried_lines(known, width)]
+    lines = [] if quiet else [counts_line(known), *_carried_lines(known, width), *_retried_lines(known, width)]
     for outcome in _ORDER:
         chosen = [verdict for verdict in known if verdict.outcome is outcome]
         by_cause = Counter(map(_why, chosen))
@@ -103,6 +103,12 @@ def _carried_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:
     said = ", ".join(f"{count} {outcome}" for outcome, count in Counter(item.outcome for item in carried).most_common())
     runs = sorted({item.run_id for item in carried})
     return _whole(f"carried over, not run again: {said} (run{'s' * (len(runs) > 1)} {', '.join(runs)})", width)
+
+
+def _retried_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:
+    """Passes that took more than one try."""
+    cases = [verdict.case for verdict in verdicts if verdict.outcome is Outcome.PASSED and verdict.retries]
+    return [_fit(f"passed after a retry ({len(cases)}): {', '.join(cases)}", width)] if cases else []
 
 
 def _warning_lines(verdicts: Sequence[Verdict], width: int) -> list[str]:

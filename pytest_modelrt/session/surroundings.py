@@ -90,7 +90,7 @@ def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
     def open_surroundings(observe: Observe) -> Surroundings:
         cluster = cluster_of(config)
         stack = make_stack(config, cluster, case, campaign, observe)
-        return Surroundings(stack, cluster.clock, lambda *where: tunnel(cluster, *where))
+        return Surroundings(stack, cluster.clock, lambda *where: tunnel(cluster, *where), lambda: cluster.trouble)
 
     return CaseLife(
         case,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import traceback
 from collections.abc import Callable
@@ -13,22 +12,24 @@ from typing import Any, Protocol
 import httpx
 
 from pytest_modelrt.clock import Clock, rfc3339, utc_now
-from pytest_modelrt.cluster.model import ApiError, ClusterError
+from pytest_modelrt.cluster.availability import ApiTrouble
+from pytest_modelrt.cluster.model import ClusterError
 from pytest_modelrt.diagnosis.diagnose import diagnose, hint_of
-from pytest_modelrt.diagnosis.model import Evidence, ProbeExchange, Refusal
+from pytest_modelrt.diagnosis.model import Evidence, ProbeExchange
 from pytest_modelrt.journal.model import EventKind, Outcome, Stage, StageEvent, Verdict
 from pytest_modelrt.plan.model import Case, Deadlines
 from pytest_modelrt.probes.model import Probe, ProbeResult
 from pytest_modelrt.stacks.protocol import Endpoint, Observe, Ready, Stack, StackFailure
 from pytest_modelrt.stages.ended import CaseEnded, shown
+from pytest_modelrt.stages.refusals import refusal_of
 from pytest_modelrt.stages.retries import Retries, Retry, TryFailed
 from pytest_modelrt.stages.verdict import Record, compose
 
 PROBE_FLOOR = 15.0
 """Real seconds one request may always take: our own process and the tunnel don't run at the cluster's speed."""
 
-_VERB = re.compile(r'cannot (\w+) resource "')
-"""In the words of a 403."""
+FELT = 30.0
+"""Cluster seconds without an API server that a page need not keep quiet about."""
 
 
 class Journal(Protocol):
@@ -49,6 +50,8 @@ class Surroundings:
     stack: Stack
     clock: Clock
     tunnel: Tunnel
+    trouble: Callable[[], ApiTrouble] = ApiTrouble
+    """What requests to the cluster have met and overcome so far."""
 
 
 class CaseLife:
@@ -204,11 +207,13 @@ class CaseLife:
 
     def _stage(self, stage: Stage, action: Callable[[], Ready]) -> Ready:
         self._started = self._clock.monotonic()
+        met = self._trouble()
         self._write(EventKind.STAGE_STARTED, stage)
         try:
             ready = self._retries.run(stage, lambda: self._try(stage, action))
         except TryFailed as failed:
             self._note_time(stage)
+            self._note_trouble(stage, self._trouble() - met)
             raise self._ended(failed) from None
         except BaseException as error:
             seconds = self._note_time(stage)
@@ -219,6 +224,7 @@ class CaseLife:
             self._write(EventKind.STAGE_FINISHED, stage, seconds=seconds, data={"ok": False, "error": detail})
             raise
         seconds = self._note_time(stage)
+        self._note_trouble(stage, self._trouble() - met)
         self.record.facts.update(ready.facts)
         self.record.warnings += ready.warnings
         self._write(EventKind.STAGE_FINISHED, stage, seconds=seconds,
@@ -229,6 +235,21 @@ class CaseLife:
         seconds = self._clock.monotonic() - self._started
         self.record.stages[stage] = self.record.stages.get(stage, 0.0) + seconds
         return self.record.stages[stage]
+
+    def _trouble(self) -> ApiTrouble:
+        return self._surroundings.trouble() if self._surroundings else ApiTrouble()
+
+    def _note_trouble(self, stage: Stage, met: ApiTrouble) -> None:
+        """Requests were tried again: counted, and said where it took long enough to be felt."""
+        if not met:
+            return
+        self._write(EventKind.OBSERVATION, stage, data={"what": "api-trouble", **asdict(met)})
+        if met.away >= FELT:
+            self.record.warnings.append(
+                f"api-trouble: the API server was away for {met.away:.0f} s; clocks stood still"
+            )
+        if met.throttled:
+            self.record.warnings.append(f"api-trouble: the API server asked {met.throttled} times to come back later")
 
     def _try(self, stage: Stage, action: Callable[[], Ready]) -> Ready:
         """One try of a stage; when it gives up: collect what is known, and name the cause."""
@@ -344,26 +365,3 @@ class CaseLife:
             worker=self._worker,
         )
         self._journal.record(event)
-
-
-def ended_by(error: ClusterError, stage: Stage) -> CaseEnded:
-    """What trouble with the cluster alone means, without a case."""
-    evidence = Evidence(stage=stage, waited=0.0, reason="api-error", detail=str(error), refusal=refusal_of(error))
-    finding = diagnose(evidence)
-    return CaseEnded(stage, finding, hint_of(finding, case="", hub_id="", model=""))
-
-
-def refusal_of(error: ClusterError) -> Refusal:
-    """An API error as evidence."""
-    if isinstance(error, ApiError):
-        details = error.details
-        resource = ".".join(str(details[key]) for key in ("kind", "group") if details.get(key))
-        verb = _VERB.search(error.message)
-        return Refusal(
-            code=error.code,
-            reason=error.reason,
-            message=error.message,
-            resource=resource,
-            verb=verb.group(1) if verb else "",
-        )
-    return Refusal(code=0, reason=type(error).__name__, message=str(error))

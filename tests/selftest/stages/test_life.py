@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 
 import httpx
 import pytest
 
 from pytest_modelrt.clock import ScaledClock
+from pytest_modelrt.cluster.availability import ApiTrouble
 from pytest_modelrt.cluster.model import CLUSTER_BASE_MODEL, ApiError, ApiUnavailable, ClusterError, Object, Ref
 from pytest_modelrt.diagnosis.model import Evidence
 from pytest_modelrt.journal.model import Outcome, Stage, Verdict
@@ -132,6 +134,7 @@ def make(tmp_path: Path, case: Case) -> Make:
         answer: Callable[[httpx.Request], httpx.Response] = lambda request: httpx.Response(200),
         result: ProbeResult | None = None,
         opening: ClusterError | None = None,
+        troubles: Iterator[ApiTrouble] | None = None,
     ) -> Played:
         clock = ScaledClock(1000)
 
@@ -144,7 +147,8 @@ def make(tmp_path: Path, case: Case) -> Make:
                 raise opening
             observe("nodes-ready", {"ready": 3})
             stack.observe = observe
-            return Surroundings(stack, clock, lambda *where: client_to(answer))
+            trouble = ApiTrouble if troubles is None else lambda: next(troubles)
+            return Surroundings(stack, clock, lambda *where: client_to(answer), trouble)
 
         life = CaseLife(
             case,
@@ -249,6 +253,19 @@ def test_an_endpoint_that_cannot_be_found_has_a_cause(make: Make, trouble: Excep
     assert (verdict.outcome, verdict.cause, verdict.stage) == (Outcome.ERROR, cause, Stage.PROBE)
     assert [span.ok for span in played.trace().spans if span.stage is Stage.PROBE] == [False]
     assert played.stack.asked[-3:] == ["delete_service", "delete_runtime", "delete_model"]
+
+
+def test_requests_that_had_to_be_sent_again_are_counted(make: Make) -> None:
+    nothing, after = ApiTrouble(), ApiTrouble(away=170.0, failures=9, throttled=2)
+    played = make(ScriptedStack(), troubles=chain([nothing, nothing], repeat(after)))
+    verdict = played.live_through()
+    assert verdict.outcome is Outcome.PASSED
+    assert verdict.warnings == (
+        "api-trouble: the API server was away for 170 s; clocks stood still",
+        "api-trouble: the API server asked 2 times to come back later",
+    )
+    (seen,) = [event for event in played.trace().observations if event.data["what"] == "api-trouble"]
+    assert (seen.stage, seen.data["failures"], seen.data["throttled"]) == (Stage.MODEL, 9, 2)
 
 
 def test_an_interrupted_stage_only_asks_for_deletion(make: Make) -> None:
