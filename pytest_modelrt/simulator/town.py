@@ -9,15 +9,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 
 from pytest_modelrt.clock import SIMULATOR_EXTENSION, Clock
 from pytest_modelrt.lag import LagMeter
+from pytest_modelrt.plan.problems import ConfigError, Problem
 from pytest_modelrt.simulator import platforms
 from pytest_modelrt.simulator.apiserver.admission import AdmissionRequest
 from pytest_modelrt.simulator.apiserver.pki import Authority
 from pytest_modelrt.simulator.apiserver.server import ApiServer, ServerConfig
-from pytest_modelrt.simulator.client import ApiClient, Object
+from pytest_modelrt.simulator.client import ApiClient, ApiStatusError, Object
 from pytest_modelrt.simulator.controllers import bootstrap
 from pytest_modelrt.simulator.controllers.platform import Platform
 from pytest_modelrt.simulator.controllers.profile import Profile
@@ -97,8 +99,13 @@ class Town:
     async def _reach(self, apiserver: Path | None, stack: AsyncExitStack) -> tuple[ApiClient, Authority]:
         """A client of the API server, which is started if it is our own, and who signs our certificates."""
         if apiserver is not None:
-            client = await stack.enter_async_context(ApiClient.from_kubeconfig(apiserver))
-            await bootstrap.install_crds(client, crds(self._platforms))
+            try:
+                client = await stack.enter_async_context(ApiClient.from_kubeconfig(apiserver))
+                await bootstrap.install_crds(client, crds(self._platforms))
+            except (ApiStatusError, aiohttp.ClientError, OSError, TimeoutError, KeyError, yaml.YAMLError) as error:
+                what = f"this API server cannot be used: {type(error).__name__}: {error}"
+                remedy = "name a kubeconfig of a server that runs, with the rights of an administrator"
+                raise ConfigError([Problem(str(apiserver), 0, "", what, remedy)]) from error
             return client, Authority()
         self._server = ApiServer(
             ServerConfig(

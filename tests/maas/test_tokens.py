@@ -56,6 +56,11 @@ def test_a_bad_token_is_401(gateway: Caller, accounts: Accounts, path: str, kind
     expect.unauthenticated(gateway.get(path, BAD[kind](accounts)))
 
 
+def test_maas_apis_own_health_needs_a_token_too(gateway: Caller, free: Account) -> None:
+    expect.unauthenticated(gateway.get("/maas-api/health"))
+    expect.status(gateway.get("/maas-api/health", free.token), 200)
+
+
 @pytest.mark.parametrize("scheme", ["bearer", "Basic", "BEARER"])
 def test_another_spelling_of_bearer_is_401(gateway: Caller, free: Account, scheme: str) -> None:
     reply = gateway.get("/llm/model-a/v1/models", None, Authorization=f"{scheme} {free.token}")

@@ -28,6 +28,8 @@ from pytest_modelrt.simulator.apiserver.values import JSON, copy, dig, timestamp
 CRD_GROUP = "apiextensions.k8s.io"
 CRDS: StorageKey = (CRD_GROUP, "customresourcedefinitions")
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+APPROVAL = "api-approved.kubernetes.io"
+_APPROVAL_POLICY = "https://github.com/kubernetes/enhancements/pull/1111"
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,10 @@ def crd_validate(obj: JSON, old: JSON | None) -> list[Cause]:
         causes.append(
             invalid_value("metadata.name", obj["metadata"]["name"], 'must be spec.names.plural+"."+spec.group')
         )
+    group = str(spec.get("group"))
+    if group.endswith((".k8s.io", ".kubernetes.io")) and not dig(obj, "metadata", "annotations", APPROVAL):
+        text = f'protected groups must have approval annotation "{APPROVAL}", see {_APPROVAL_POLICY}'
+        causes.append(required(f"metadata.annotations[{APPROVAL}]", text))
     if spec.get("scope") not in ("Cluster", "Namespaced"):
         causes.append(invalid_value("spec.scope", spec.get("scope"), "must be Cluster or Namespaced"))
     versions = spec.get("versions") or []

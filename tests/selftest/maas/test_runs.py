@@ -78,25 +78,19 @@ def _run(reports: Path, *arguments: str) -> Outcome:
     return Outcome(done, reports)
 
 
-def _scenario(tmp_path: Path, words: str) -> str:
-    path = tmp_path / "fault.yaml"
-    path.write_text(f"description: a fault of the gateway\ngateway: {{{words}}}\n")
-    return f"--modelrt-scenario={path}"
-
-
 @pytest.mark.parametrize(
-    ("words", "green", "red", "cause"),
+    ("fault", "green", "red", "cause"),
     [
-        ("auth_delay: 1.0", DIRECT, None, "gateway-auth-failing"),
-        ("limiter_away: true", None, LIMITS, "gateway-limiter-away"),
-        ("tier_lookup_status: 500", None, LIMITS | LOOKUP, "gateway-tier-lookup"),
+        ("slow-auth", DIRECT, None, "gateway-auth-failing"),
+        ("limiter-away", None, LIMITS, "gateway-limiter-away"),
+        ("tier-error", None, LIMITS | LOOKUP, "gateway-tier-lookup"),
     ],
-    ids=["slow-auth", "limiter-away", "tier-lookup-error"],
 )
 def test_a_fault_turns_exactly_its_own_tests_red(
-    tmp_path: Path, words: str, green: set[str] | None, red: set[str] | None, cause: str
+    tmp_path: Path, fault: str, green: set[str] | None, red: set[str] | None, cause: str
 ) -> None:
-    found = _run(tmp_path / "reports", "-m", "maas", "-k", SOME, "-n", "2", _scenario(tmp_path, words))
+    scenario = f"--modelrt-scenario=gateway-{fault}"
+    found = _run(tmp_path / "reports", "-m", "maas", "-k", SOME, "-n", "2", scenario)
     assert found.code == 1, found.text
     assert found.red == (set(found.findings) - green if green else red), found.text
     assert {found.findings[name]["cause"] for name in found.red} == {cause}
