@@ -72,6 +72,7 @@ class ProbeExchange:
     """None: no answer."""
     response: str
     seconds: float
+    """Real seconds; probes know no cluster clock."""
     error: str = ""
 
 

@@ -8,21 +8,8 @@ from typing import Protocol
 
 import httpx
 
+from pytest_modelrt.diagnosis.model import ProbeExchange
 from pytest_modelrt.plan.model import Case
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One HTTP request and its answer, both shortened."""
-
-    method: str
-    url: str
-    request: str
-    status: int | None
-    response: str
-    seconds: float
-    """Real seconds; probes know no cluster clock."""
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +22,7 @@ class ProbeResult:
     """Shortened answer for people."""
     checked: tuple[str, ...]
     not_checked: tuple[str, ...]
-    exchanges: tuple[Exchange, ...]
+    exchanges: tuple[ProbeExchange, ...]
     problem: str | None = None
     """Slug of a cause: ``inference-empty``, ``served-name-mismatch``, ... (facts: failures E6)."""
     detail: str = ""

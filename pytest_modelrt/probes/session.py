@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 
+from pytest_modelrt.diagnosis.model import ProbeExchange
 from pytest_modelrt.plan.model import Case
-from pytest_modelrt.probes.model import Exchange, ProbeResult
+from pytest_modelrt.probes.model import ProbeResult
 from pytest_modelrt.redaction import redact
 
 REQUEST_CHARS = 1200
@@ -57,7 +58,7 @@ class ProbeSession:
         self.case = case
         self.timeout = timeout
         self.endpoint = ""
-        self.exchanges: list[Exchange] = []
+        self.exchanges: list[ProbeExchange] = []
         self.checked: list[str] = []
         self.not_checked: list[str] = []
         self.warnings: list[str] = []
@@ -109,11 +110,11 @@ class ProbeSession:
         except httpx.HTTPError as error:
             seconds = time.perf_counter() - started
             reason = redact(f"{type(error).__name__}: {error}")
-            self.exchanges.append(Exchange(method, url, sent, None, "", seconds, reason))
+            self.exchanges.append(ProbeExchange(method, url, sent, None, "", seconds, reason))
             raise Problem(slug_of(error), f"no answer on {path} after {seconds:.1f} s: {reason}") from error
         seconds = time.perf_counter() - started
         self.exchanges.append(
-            Exchange(method, url, sent, response.status_code, shorten(text, RESPONSE_CHARS), seconds),
+            ProbeExchange(method, url, sent, response.status_code, shorten(text, RESPONSE_CHARS), seconds),
         )
         if response.status_code >= 400:
             raise Refused(response.status_code, redact(text), path)

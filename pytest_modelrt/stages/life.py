@@ -304,10 +304,7 @@ class CaseLife:
     def _ask_engine(self, client: httpx.Client) -> ProbeResult:
         timeout = max(PROBE_FLOOR, self._deadlines.probe_cold / self._clock.speed)
         result = self._probe()(client, self.case, timeout=timeout)
-        self._exchanges = tuple(
-            ProbeExchange(e.method, e.url, e.request, e.status, e.response, e.seconds, e.error)
-            for e in result.exchanges
-        )
+        self._exchanges = result.exchanges
         for exchange in self._exchanges:
             self._observe("request", asdict(exchange))
         if result.problem is not None:
