@@ -54,7 +54,8 @@ class DryRun:
     def _lines(self, case: Case, start: float, end: float) -> list[str]:
         tier = self._run.campaign.tier_of(case.gpus).name
         times = f"{start / 60:6.0f} - {end / 60:.0f} min"
-        head = f"{times}  {case.id}  phase {case.phase}, tier {tier}, {case.gpus_text} GPUs"
+        gpus = f"{case.gpus_text} GPU{'s' * (case.gpus > 1)}"
+        head = f"{times}  {case.id}  phase {case.phase}, tier {tier}, {gpus}"
         try:
             files = read_files(self._run.settings.config, case)
         except StackFailure as failure:

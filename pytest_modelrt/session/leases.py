@@ -189,11 +189,15 @@ class Leases:
         """For downloads ahead, in their thread: take the name of a case before its model is applied."""
         if self._broken:
             return True
-        grant = self._grants.setdefault(case.id, Grant())
-        if grant.model is None:
-            grant.model = self._acquire(cluster, f"{_MODEL}{case.resource_name}", case.resource_name, {})
-        if grant.model is not None:
+        with self._market.lock:  # from here on the desk's own thread keeps the grant, empty as it may be
             self._ahead.add(case.id)
+            grant = self._grants.setdefault(case.id, Grant())
+        try:
+            if grant.model is None:
+                grant.model = self._acquire(cluster, f"{_MODEL}{case.resource_name}", case.resource_name, {})
+        finally:
+            if grant.model is None:
+                self._ahead.discard(case.id)
         return grant.model is not None
 
     def name_begun(self, case_id: str) -> None:
@@ -278,8 +282,9 @@ class Leases:
             if grant.model is not None and key not in self._ahead and self._model_gone(cluster, key):
                 grant.model.release()
                 grant.model = None
-            if grant.slot is None and grant.model is None:
-                self._grants.pop(key, None)
+            with self._market.lock:
+                if grant.slot is None and grant.model is None and key not in self._ahead:
+                    self._grants.pop(key, None)
 
     def _model_gone(self, cluster: Cluster, case_id: str) -> bool:
         labels = f"{RUN_ID}={self._run_id},{CASE}={self._cases[case_id].resource_name}"

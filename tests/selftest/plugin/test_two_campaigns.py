@@ -77,6 +77,30 @@ def test_one_run_at_a_time_has_a_slot(open_desk: Open, live: Live) -> None:
     live.await_nothing_of_ours()
 
 
+def test_a_name_taken_while_the_desk_tidies_up_is_still_looked_after(open_desk: Open, live: Live) -> None:
+    one, two = open_desk("one"), open_desk("two")
+    small = next(iter(CASES.values()))
+
+    class Busy(Cluster):
+        """While the lease is on its way, the desk gives back whatever nobody needs."""
+
+        def create(self, obj: Object) -> Object:
+            one.keep(frozenset())
+            asks(one, Job("nothing", ("t",)))
+            return super().create(obj)
+
+    assert one.hold_name(Busy.connect(ClusterTarget(kubeconfig=live.kubeconfig), run_id="one"), small)
+    other = Cluster.connect(ClusterTarget(kubeconfig=live.kubeconfig), run_id="two")
+    assert not two.hold_name(other, small)
+    one.name_begun(small.id)
+    one.keep(frozenset())
+    asks(one, Job("nothing", ("t",)))
+    assert two.hold_name(other, small), "one forgot that it holds the name, and would never renew it"
+    two.close()
+    one.close()
+    live.await_nothing_of_ours()
+
+
 def test_a_dead_run_is_cleaned_up_after(open_desk: Open, live: Live) -> None:
     dead = live.cluster.for_run("dead")
     owner = Ownership("dead", BIG[0].resource_name, "2099-01-01T00:00:00Z")
