@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+from pytest_modelrt.redaction import register_secrets_in
 
 SUBCOMMANDS = ("sim", "check", "scaffold", "sweep", "report", "watch", "history", "compare")
 """Modules of this package; each registers itself and is imported only to build its own parser."""
@@ -20,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in SUBCOMMANDS:
         import_module(f"{__name__}.{name}").register(subparsers)
     arguments = parser.parse_args(argv)
+    register_secrets_in(dict(os.environ))
     handler = arguments.handler
     return int(handler(arguments))
 
