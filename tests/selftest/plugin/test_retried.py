@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -45,9 +46,8 @@ def test_a_pass_after_a_retry_says_so_everywhere(campaign: pytest.Pytester) -> N
     (model,) = [span for span in trace.spans if span.stage is Stage.MODEL]
     assert model.seconds is not None
     assert model.seconds >= 2 * LATER
-    seen = [event.data for event in trace.observations if event.data["what"] == "api-trouble"]
-    assert sum(data["throttled"] for data in seen) == 2
-    assert sum(data["failures"] for data in seen) == 6
+    seen: list[Any] = [event.data for event in trace.observations if event.data["what"] == "api-trouble"]
+    assert [sum(data[count] for data in seen) for count in ("throttled", "failures")] == [2, 6]
     assert sum(data["away"] for data in seen) >= 31  # backoff of five pauses: 1, 2, 4, 8, 16
     assert any(text.startswith("api-trouble: the API server was away for ") for text in trace.verdict.warnings)
     values = {
