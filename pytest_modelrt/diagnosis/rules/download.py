@@ -34,6 +34,8 @@ def rules(evidence: Evidence) -> Iterator[Finding]:
         yield from metadata_findings(evidence)
     if evidence.stage is not Stage.MODEL or evidence.refusal is not None:
         return
+    if evidence.reason == "deleted":
+        return  # by whom nobody can say; what its nodes were doing is beside the point
     said = list(_from_logs(evidence)) or list(_disk_pressure(evidence))
     yield from said or _from_state(evidence)
 

@@ -332,6 +332,11 @@ def test_a_model_that_nodes_check_again_is_not_at_fault() -> None:
     assert diagnose(at_service(refused, node_labels={"node-0": "Updating"})).outcome is Outcome.ERROR
 
 
+def test_a_model_somebody_deleted_was_not_queued() -> None:
+    found = diagnose(at_model(reason="deleted", detail="was deleted by somebody else", model=None))
+    assert (found.cause.slug, found.detail) == ("unknown", "was deleted by somebody else")
+
+
 def test_agents_that_crash_over_and_over_do_not_run() -> None:
     status: dict[str, Any] = {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
     agent = {"metadata": {"name": "agent-1"}, "status": status}
