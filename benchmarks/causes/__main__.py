@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 from .attempts import Attempt, attempt
 from .trials import clusters
@@ -20,12 +21,15 @@ def main() -> int:
     parser.add_argument("scenarios", nargs="*", help="only these (default: all)")
     parser.add_argument("--workers", type=int, default=10, help="of the cluster that most scenarios share")
     parser.add_argument("--clusters", type=int, default=4, help="simulated clusters at once")
+    parser.add_argument(
+        "--limit", type=float, default=180.0, help="real seconds a cluster may take; more on a busy machine"
+    )
     parser.add_argument("--verbose", action="store_true", help="show what pytest wrote where a cause is wrong")
     words = parser.parse_args()
     started = time.monotonic()
     with ThreadPoolExecutor(words.clusters) as pool:
-        tried = pool.map(lambda cluster: attempt(cluster, words.workers), clusters(words.scenarios))
-        attempts = sorted((one for many in tried for one in many), key=lambda one: one.trial.scenario)
+        tried = pool.map(lambda cluster: attempt(cluster, words.workers), clusters(words.scenarios, words.limit))
+        attempts = sorted(map(_told, chain.from_iterable(tried)), key=lambda one: one.trial.scenario)
     print(table(attempts))
     right = sum(one.right for one in attempts)
     print(f"\n{right} of {len(attempts)} as expected, {time.monotonic() - started:.0f} s")
@@ -40,6 +44,12 @@ def table(attempts: Iterable[Attempt]) -> str:
     """Markdown."""
     rows = [HEAD, tuple("---" for _ in HEAD), *(_row(one) for one in attempts)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _told(one: Attempt) -> Attempt:
+    """Say it at once, on the side: the table comes at the end."""
+    print(" | ".join(_row(one)), file=sys.stderr, flush=True)
+    return one
 
 
 def _why(one: Attempt) -> str:

@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
 SPEED = 60.0
 """Cluster seconds per second, unless the scenario names another: no timer of the suite is then stretched much."""
+LIMIT = 180.0
 INTERRUPTED = "suite-interrupted"
 """The cause for which somebody has to stop the run."""
 _SHAREABLE = frozenset({"description", "models", "expect"})
@@ -46,7 +47,7 @@ class Cluster:
     edits: Path | None = None
     """Scenario whose edits of the config tree are needed."""
     nodes: int = 6
-    limit: float = 180.0
+    limit: float = LIMIT
     """Real seconds it may take."""
     keep: Path | None = None
     """Where the simulator's ledger and the run's directory are copied to."""
@@ -94,8 +95,8 @@ def scenarios(names: Sequence[str] = ()) -> Iterator[tuple[Path, Expectation]]:
             yield path, expect
 
 
-def clusters(names: Sequence[str] = ()) -> list[Cluster]:
-    """Everything to be tried, the shared cluster first, then the slow ones."""
+def clusters(names: Sequence[str] = (), limit: float = LIMIT) -> list[Cluster]:
+    """Everything to be tried, the shared cluster first, then the slow ones; ``limit``: real seconds for each."""
     cases = {case.resource_name: case for case in load_plan(CONFIG).cases}
     packer, alone = _Packer(dict(sorted(cases.items(), key=lambda item: item[1].weights_bytes))), []
     for path, expect in scenarios(names):
@@ -103,7 +104,7 @@ def clusters(names: Sequence[str] = ()) -> list[Cluster]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         if not packer.add(trial, document):
             edits = path if document.get("files") else None
-            alone.append(Cluster(document, [trial], expect.speed or SPEED, expect.options, edits))
+            alone.append(Cluster(document, [trial], expect.speed or SPEED, expect.options, edits, limit=limit))
     alone.sort(key=lambda cluster: -cluster.speed)
-    shared = [Cluster({"models": packer.rules}, packer.shared)] if packer.shared else []
+    shared = [Cluster({"models": packer.rules}, packer.shared, limit=limit)] if packer.shared else []
     return [*shared, *alone]
