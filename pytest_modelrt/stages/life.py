@@ -89,6 +89,7 @@ class CaseLife:
         self._surroundings: Surroundings | None = None
         self._exchanges: tuple[ProbeExchange, ...] = ()
         self._problem = ""
+        self._met = ApiTrouble()
         self._started = self._tried = clock.monotonic()
         self._retries = Retries(
             lambda: self._surroundings.stack if self._surroundings else None,
@@ -105,6 +106,7 @@ class CaseLife:
 
         def action() -> Ready:
             self._surroundings = self._open(self._observe)
+            self._met = self._trouble()  # the connection may have served other cases before
             self._clock = self._surroundings.clock
             self._started = self._tried = self._clock.monotonic()  # connecting is our own time, not the cluster's
             return self._surroundings.stack.preflight()
@@ -207,13 +209,13 @@ class CaseLife:
 
     def _stage(self, stage: Stage, action: Callable[[], Ready]) -> Ready:
         self._started = self._clock.monotonic()
-        met = self._trouble()
+        self._met = self._trouble()
         self._write(EventKind.STAGE_STARTED, stage)
         try:
             ready = self._retries.run(stage, lambda: self._try(stage, action))
         except TryFailed as failed:
             self._note_time(stage)
-            self._note_trouble(stage, self._trouble() - met)
+            self._note_trouble(stage)
             raise self._ended(failed) from None
         except BaseException as error:
             seconds = self._note_time(stage)
@@ -224,7 +226,7 @@ class CaseLife:
             self._write(EventKind.STAGE_FINISHED, stage, seconds=seconds, data={"ok": False, "error": detail})
             raise
         seconds = self._note_time(stage)
-        self._note_trouble(stage, self._trouble() - met)
+        self._note_trouble(stage)
         self.record.facts.update(ready.facts)
         self.record.warnings += ready.warnings
         self._write(EventKind.STAGE_FINISHED, stage, seconds=seconds,
@@ -239,8 +241,9 @@ class CaseLife:
     def _trouble(self) -> ApiTrouble:
         return self._surroundings.trouble() if self._surroundings else ApiTrouble()
 
-    def _note_trouble(self, stage: Stage, met: ApiTrouble) -> None:
-        """Requests were tried again: counted, and said where it took long enough to be felt."""
+    def _note_trouble(self, stage: Stage) -> None:
+        """Requests of the stage were tried again: counted, and said where it took long enough to be felt."""
+        met = self._trouble() - self._met
         if not met:
             return
         self._write(EventKind.OBSERVATION, stage, data={"what": "api-trouble", **asdict(met)})

@@ -256,8 +256,9 @@ def test_an_endpoint_that_cannot_be_found_has_a_cause(make: Make, trouble: Excep
 
 
 def test_requests_that_had_to_be_sent_again_are_counted(make: Make) -> None:
-    nothing, after = ApiTrouble(), ApiTrouble(away=170.0, failures=9, throttled=2)
-    played = make(ScriptedStack(), troubles=chain([nothing, nothing], repeat(after)))
+    before = ApiTrouble(away=50.0, failures=3, throttled=1)  # met by other cases on the same connection
+    after = ApiTrouble(away=220.0, failures=12, throttled=3)
+    played = make(ScriptedStack(), troubles=chain([before] * 3, repeat(after)))
     verdict = played.live_through()
     assert verdict.outcome is Outcome.PASSED
     assert verdict.warnings == (
