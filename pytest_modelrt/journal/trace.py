@@ -70,6 +70,8 @@ KILLED = "controller-killed"
 """``data.what`` of the note that whoever finishes a killed run's pages leaves in its journal."""
 
 
+CLOCK = "clock"
+"""``data.what`` of a note of the run that says how many cluster seconds (``seconds``) have passed at its time."""
 BEGUN, COMPLETE = "download-begun", "download-complete"
 """``data.what`` of what the controller says about a download ahead of its case."""
 

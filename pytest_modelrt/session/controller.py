@@ -16,13 +16,14 @@ from pytest_modelrt.journal.files import JournalError
 from pytest_modelrt.journal.model import EventKind, RunInfo, StageEvent, Verdict
 from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.rundir import create_run, finish_run
+from pytest_modelrt.journal.trace import CLOCK
 from pytest_modelrt.launcher import SimulatorError
 from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.worker import uses_cluster
 from pytest_modelrt.session.capacity import Capacity, read_capacity
 from pytest_modelrt.session.guard import Guard
-from pytest_modelrt.session.interrupt import STOP_SECONDS, say
+from pytest_modelrt.session.interrupt import STOP_SECONDS, say_deleted
 from pytest_modelrt.session.ledger import Ledger
 from pytest_modelrt.session.maas import REPORT_ATTRIBUTE as MAAS_ATTRIBUTE
 from pytest_modelrt.session.maas import MaasAccount
@@ -64,6 +65,8 @@ class Controller:
         self._pages: RunPages | None = None
         self._alive: IO[bytes] | None = None
         self._guard: Guard | None = None
+        self._ticking: tuple[Clock, float] | None = None
+        """The cluster's clock, and what it said when the run began."""
         self._cluster: Cluster | None = None
 
     # -------------------------------------------------------------------------------------------- beginning
@@ -121,6 +124,9 @@ class Controller:
                 pytest.exit(str(error), returncode=CLUSTER_FAILED)
         self.info = self._look_at_the_nodes(self.info)
         self.info = prepare(run, self._target, self.info, self._pages.store, self.connected)
+        clock = self.clock
+        self._ticking = (clock, clock.monotonic())
+        self._tell_time()
 
     def _look_at_the_nodes(self, info: RunInfo) -> RunInfo:
         """Say what they offer, and spend no more. A cluster that does not answer is the cases' to report."""
@@ -174,8 +180,16 @@ class Controller:
 
     def _take(self, verdict: Verdict) -> None:
         self.ledger.verdicts[verdict.case] = verdict
+        self._tell_time()
         self._update_pages()
         self._config.hook.pytest_modelrt_verdict(config=self._config, verdict=verdict)
+
+    def _tell_time(self) -> None:
+        """How much cluster time has passed: a simulated cluster that lags has less of it than its speed says."""
+        clock, began = self._ticking or (ScaledClock(), 0.0)
+        if clock.speed != 1:
+            passed = {"what": CLOCK, "seconds": round(clock.monotonic() - began, 1)}
+            journal_of(self._config).record(StageEvent(rfc3339(utc_now()), EventKind.OBSERVATION, data=passed))
 
     @property
     def trends(self) -> Mapping[str, Trend]:
@@ -204,6 +218,7 @@ class Controller:
             for verdict in self.maas.close():
                 self._record(verdict)
             self._sweep()
+            self._tell_time()
         finally:
             if self._simulator is not None:
                 self._simulator.stop()
@@ -254,7 +269,7 @@ class Controller:
                 self.connected(),
                 Wanted(run_id=self._run.run_id),
                 at_most=STOP_SECONDS if stopped else None,
-                tell=say if stopped else lambda line: None,
+                tell=say_deleted if stopped else lambda line: None,
             )
         except ClusterError as error:
             self.sweep_trouble = str(error)

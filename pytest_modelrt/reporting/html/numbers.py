@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 
 from pytest_modelrt.journal.model import Outcome, Stage
-from pytest_modelrt.journal.trace import CaseTrace, RunView
+from pytest_modelrt.journal.trace import CLOCK, CaseTrace, RunView
 from pytest_modelrt.plan.model import Campaign, Case
 
 OUTCOMES: tuple[tuple[str, str, str], ...] = (
@@ -42,6 +43,12 @@ class Scale:
     speed: float
     end: float
     """Cluster seconds from the start to the last event; at least 1."""
+    real: float
+    """Real seconds between the two."""
+    moments: tuple[float, ...] = ()
+    """Times at which the run said how much cluster time had passed; none where both clocks are the same."""
+    passed: tuple[float, ...] = ()
+    """What it said."""
 
     @classmethod
     def of(cls, view: RunView) -> Scale:
@@ -51,11 +58,39 @@ class Scale:
         start = min([epoch(info.started)] if info else times, default=0.0)
         speed = info.speed if info else 1.0
         last = max([epoch(view.last_time), epoch(info.finished or "") if info else 0.0])
-        return cls(start, speed, max(1.0, (last - start) * speed))
+        told = _told(view)
+        scale = cls(start, speed, 0.0, last - start, tuple(told), tuple(told.values()))
+        return replace(scale, end=max(1.0, scale._passed(last)))
 
     def at(self, text: str | None) -> float:
         """Cluster seconds of a time; the end for none."""
-        return self.end if text is None else max(0.0, (epoch(text) - self.start) * self.speed)
+        return self.end if text is None else max(0.0, self._passed(epoch(text)))
+
+    def settled(self, text: str | None) -> bool:
+        """Whether nothing the run may still say changes what ``at`` says of a time."""
+        return not self.moments or (text is not None and epoch(text) <= self.moments[-1])
+
+    def _passed(self, moment: float) -> float:
+        place = bisect_right(self.moments, moment)
+        if not self.moments:
+            return (moment - self.start) * self.speed
+        if place == 0:
+            return 0.0
+        since, before = self.moments[place - 1], self.passed[place - 1]
+        if place == len(self.moments):
+            return before + (moment - since) * self.speed
+        return before + (moment - since) * (self.passed[place] - before) / (self.moments[place] - since)
+
+
+def _told(view: RunView) -> dict[float, float]:
+    """Moment -> cluster seconds passed, both growing."""
+    told: dict[float, float] = {}
+    latest = -1.0
+    for note in view.notes:
+        passed, moment = note.data.get("seconds"), epoch(note.time)
+        if note.data.get("what") == CLOCK and isinstance(passed, int | float) and moment > latest:
+            told[moment], latest = float(passed), moment
+    return told
 
 
 @dataclass(frozen=True, slots=True)

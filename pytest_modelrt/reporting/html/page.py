@@ -197,7 +197,7 @@ def _facts(view: RunView, scale: Scale, count: int) -> list[str]:
     info = view.info
     if info is None:
         return []
-    real = span_text(scale.end / scale.speed)
+    real = span_text(scale.real)
     took = f"{real}" if scale.speed == 1 else f"{real} ({span_text(scale.end)} of cluster time)"
     return [
         f"{count} cases",

@@ -57,7 +57,7 @@ class Timeline:
         return Markup("".join([*parts, "</svg></svg>"]))
 
     def _bars(self, number: int, trace: CaseTrace, scale: Scale, top: float, anchor: str) -> str:
-        if trace.verdict is None:
+        if trace.verdict is None or not scale.settled(trace.finished):
             return _bars(trace, scale, top, anchor)
         key = (number, top)
         if key not in self._drawn:

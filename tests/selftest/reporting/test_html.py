@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from pytest_modelrt.journal.history import Trends
 from pytest_modelrt.journal.model import EventKind, StageEvent
 from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.results import ResultsStore, result_of
+from pytest_modelrt.journal.trace import CLOCK
 from pytest_modelrt.journal.writer import JournalWriter
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting.aftermath import finish
@@ -231,3 +232,25 @@ def test_a_download_ahead_of_its_case_is_not_a_short_download(run: Clockwork, pl
 def test_the_command_to_run_a_case_again_names_no_other(plan: Plan) -> None:
     shorter = min((case.id for case in plan.cases), key=len)
     assert rerun_line([shorter]) == f"pytest -k '[{shorter}]'"
+
+
+def test_a_cluster_that_lagged_has_its_own_time(run: Clockwork, plan: Plan, campaign: Campaign) -> None:
+    """At 60 times real time a minute is an hour, of which this cluster lived half."""
+    renderer = HtmlPage(plan, campaign)
+    run.write(1)
+    (trace,) = read_run(run.directory).traces
+    assert trace.finished is not None
+    ended = datetime.fromisoformat(trace.finished)
+    with JournalWriter(run.directory) as journal:
+        for real, passed in ((0.0, 0.0), (0.1, 3.0), (120.0, 3600.0)):
+            data = {"what": CLOCK, "seconds": passed}
+            journal.record(StageEvent(rfc3339(START + timedelta(seconds=real)), EventKind.OBSERVATION, data=data))
+            html = renderer.render(read_run(run.directory))
+    assert b"2 min (60 min of cluster time) so far" in html
+    assert html == HtmlPage(plan, campaign).render(read_run(run.directory))
+    lived = 3.0 + 3597.0 * ((ended - START).total_seconds() - 0.1) / 119.9
+    bars = [
+        (float(left), float(width))
+        for left, width in re.findall(r'<rect x="([\d.]+)" y="4" width="([\d.]+)"', html.decode())
+    ]
+    assert max(left + width for left, width in bars) == pytest.approx(lived, abs=1.0)
