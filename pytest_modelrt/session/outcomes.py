@@ -6,7 +6,9 @@ from collections.abc import Generator
 
 import pytest
 
+from pytest_modelrt.cluster.model import ClusterError
 from pytest_modelrt.journal.model import Outcome, Verdict
+from pytest_modelrt.redaction import redact
 from pytest_modelrt.stages.life import CaseLife
 
 LIFE = pytest.StashKey[CaseLife]()
@@ -34,7 +36,7 @@ class Outcomes:
         if life.record.ended is not None:
             _place(report, item, life.record.ended.outcome)
         elif call.excinfo is not None and not hasattr(report, "wasxfail"):
-            _note_body(life, report, call)
+            _note_body(life, item, report, call)
         return report
 
 
@@ -47,9 +49,12 @@ def _place(report: pytest.TestReport, item: pytest.Item, outcome: Outcome) -> No
         report.longrepr = (path, (line or 0) + 1, report.longrepr[2])
 
 
-def _note_body(life: CaseLife, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
-    """The test's own code ended the case."""
-    blamed = Outcome.FAILED if call.when == "call" else Outcome.ERROR
+def _note_body(life: CaseLife, item: pytest.Item, report: pytest.TestReport, call: pytest.CallInfo[None]) -> None:
+    """The test's own code ended the case; what the cluster refused it says nothing about the model."""
+    raised = call.excinfo.value if call.excinfo is not None else None
+    blamed = Outcome.ERROR if call.when != "call" or isinstance(raised, ClusterError) else Outcome.FAILED
     outcome = Outcome.SKIPPED if report.skipped else blamed
     text = call.excinfo.exconly(tryshort=True) if call.excinfo is not None else ""
-    life.note_body(outcome, " ".join(text.split())[:500])
+    life.note_body(outcome, " ".join(redact(text).split())[:500])
+    if report.failed:
+        _place(report, item, outcome)

@@ -62,6 +62,7 @@ SCENARIO = {
 TESTS = """
 import logging, os, warnings
 import pytest
+from pytest_modelrt.cluster.model import ClusterError
 
 def test_model(probe):
     assert probe().answer
@@ -79,6 +80,10 @@ def test_own_code(what, case, endpoint):
     warnings.warn("warning " + token)
     answer = endpoint.get("/v1/models", params={"token": token}, headers=headers)
     assert answer.status_code == 418, headers
+
+@pytest.mark.parametrize("what", ["refused"])
+def test_no_fault_of_the_model(what, case, _modelrt_life):
+    raise ClusterError("refused " + os.environ["HF_TOKEN"])
 
 @pytest.mark.parametrize("what", ["raised"])
 def test_exception(what, case):
@@ -139,7 +144,7 @@ def test_no_file_and_no_line_holds_a_secret(
         if canary in text or canary[:16] in text or canary[-16:] in text
     ]
     assert leaks == []
-    result.assert_outcomes(passed=1, failed=4, skipped=1)
+    result.assert_outcomes(passed=1, failed=4, skipped=1, errors=1)
     assert "ValueError: refused: *** *** ***" in said
     assert "token      = '***'" in said
     assert "out ***" in files[str(campaign.path / "junit.xml")]
