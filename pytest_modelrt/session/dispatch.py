@@ -208,7 +208,8 @@ class Dispatch:
             waited = sum(times.waited for times in self.downloads.values()) / 60
             hidden = sum(times.hidden for times in self.downloads.values()) / 60
             count = len(self.downloads)
-            lines.append(f"{count} models downloaded ahead: {hidden:.0f} minutes hidden, {waited:.0f} waited for")
+            models = f"{count} model{'s' * (count != 1)}"
+            lines.append(f"{models} downloaded ahead: {hidden:.1f} minutes hidden, {waited:.1f} waited for")
         return lines
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:

@@ -79,3 +79,9 @@ class ControllerInterrupts(Interrupts):
 def say(text: str) -> None:
     """One line for people, now; pytest's own reporter may be in the middle of a line."""
     print(f"\nmodelrt: {text}", file=sys.stderr, flush=True)
+
+
+def say_deleted(line: str) -> None:
+    """What the sweep does, while nobody else writes; that leases go, too, tells nobody anything."""
+    if " Lease " not in line:
+        print(f"modelrt: {line}", file=sys.stderr, flush=True)
