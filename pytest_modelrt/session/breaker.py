@@ -198,7 +198,8 @@ class BreakerGate:
         note(self._config, "breaker", said, kind=EventKind.BREAKER)
         terminal: TerminalReporter | None = self._config.pluginmanager.get_plugin("terminalreporter")
         if terminal is not None:
-            terminal.ensure_newline()
+            if terminal._tw.width_of_current_line:  # ensure_newline knows nothing of dots without a path, as xdist's
+                terminal.write_line("")
             text = f"modelrt: circuit breaker {change.state}: {change.reason}; {MEANING[change.state]}"
             terminal.write_line(text, yellow=change.state is not State.CLOSED)
         if change.state is State.OPEN:

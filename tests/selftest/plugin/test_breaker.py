@@ -51,7 +51,7 @@ def test_after_an_outage_the_rest_of_the_campaign_passes(models: pytest.Pytester
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(
         [
-            f"*circuit breaker open: {CAUSE} on 3 models: *; nothing new starts but a canary now and then",
+            f"modelrt: circuit breaker open: {CAUSE} on 3 models: *; nothing new starts but a canary now and then",
             "*circuit breaker half-open: canary * got through; one case at a time",
             "*circuit breaker closed: * got through; everything may start again",
             "modelrt: circuit breaker open at * min: *",
