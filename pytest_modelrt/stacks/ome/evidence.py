@@ -46,6 +46,8 @@ class Collector:
     missing: list[str] = field(default_factory=list)
     agents_since: int | None = None
     """Real seconds of the agents' logs that count; None: since the model was created."""
+    case_age: int = 0
+    """Real seconds since the case began: what was logged since is its own, whatever time the cluster's clock shows."""
 
     def collect(self, failure: StackFailure, idle_seconds: float | None) -> Evidence:
         """The evidence; ``waited``, exchanges and probe problem are the caller's."""
@@ -57,7 +59,7 @@ class Collector:
         service_pods: list[Object] = self._try(lambda: cluster.list(POD, namespace), []) if in_service else []
         died = failure.stage is Stage.PROBE or failure.reason == "crash"
         model, service = self._get(names.model), self._get(names.service)
-        self.agents_since = self.agents_since or _age(model)
+        self.agents_since = self.agents_since or max(self.case_age, _age(model))
         return Evidence(
             stage=failure.stage,
             waited=0.0,
@@ -76,7 +78,7 @@ class Collector:
             agents=tuple(agents := self._system_pods(AGENT_LABEL)),
             agent_logs=self._agent_logs(agents, entries) if failure.stage in (Stage.MODEL, Stage.RUNTIME) else {},
             controllers=tuple(controllers := self._system_pods(CONTROLLER_LABEL)),
-            controller_log=self._controller_log(controllers, _age(service)) if in_service else "",
+            controller_log=self._controller_log(controllers, max(self.case_age, _age(service))) if in_service else "",
             other_downloads={model: tuple(sorted(on)) for model, on in entries.others.items()},
             nodes_wanted=self.context.nodes_wanted,
             idle_seconds=idle_seconds,
@@ -140,7 +142,7 @@ class Collector:
                 found[str(dig(agent, "spec", "nodeName") or name_of(agent))] = lines
         return found
 
-    def _controller_log(self, controllers: list[Object], since: int | None) -> str:
+    def _controller_log(self, controllers: list[Object], since: int) -> str:
         logs = (self._log(SYSTEM_NAMESPACE, name_of(pod), since=since) for pod in controllers)
         return "\n".join(filter(None, (lines_about(log, self.context.names.service.name) for log in logs)))
 
@@ -162,13 +164,13 @@ def lines_about(log: str, *names: str) -> str:
     return "\n".join(line for line in log.splitlines() if whole.search(line))
 
 
-def _age(obj: Object | None) -> int | None:
-    """Real seconds since the object was created, with a margin for clocks that differ; None: nobody knows.
+def _age(obj: Object | None) -> int:
+    """Real seconds since the object was created, with a margin for clocks that differ; 0 where there is none.
 
     Logs outlive objects: what they say about an earlier one of that name is no evidence.
     """
     created = dig(obj, "metadata", "creationTimestamp")
     if not created:
-        return None
+        return 0
     seconds = (utc_now() - datetime.fromisoformat(str(created).replace("Z", "+00:00"))).total_seconds()
-    return max(1, math.ceil(seconds)) + CLOCKS_APART
+    return max(0, math.ceil(seconds)) + CLOCKS_APART

@@ -36,6 +36,7 @@ class OmeStack:
         self._live: dict[Stage, Object] = {}
         self._model_wait: ModelWait | None = None
         self._service_wait: ServiceWait | None = None
+        self._began = time.monotonic()
         self._agents_since: float | None = None
         """When the last try of the model began, on the real clock: what agents said before is about the one before."""
         self._context = Context(
@@ -136,8 +137,10 @@ class OmeStack:
         """Everything known now; what cannot be read is left out."""
         idle = self._model_wait.idle_seconds if self._model_wait and failure.stage is Stage.MODEL else None
         crashes = self._service_wait.crash_logs if self._service_wait else {}
-        since = None if self._agents_since is None else math.ceil(time.monotonic() - self._agents_since)
-        return Collector(self._context, crashes, agents_since=since).collect(failure, idle)
+        now = time.monotonic()
+        since = None if self._agents_since is None else math.ceil(now - self._agents_since)
+        collector = Collector(self._context, crashes, agents_since=since, case_age=math.ceil(now - self._began))
+        return collector.collect(failure, idle)
 
     def delete_service(self, *, wait: bool = True) -> Ready:
         """Service, pods, namespace."""

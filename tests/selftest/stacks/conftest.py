@@ -13,8 +13,12 @@ from pytest_modelrt import launcher
 from pytest_modelrt.cluster.cluster import Cluster
 from pytest_modelrt.cluster.model import ClusterTarget, Ownership
 from pytest_modelrt.plan.load import load_campaign, load_plan
+from pytest_modelrt.plan.model import Deadlines
 from pytest_modelrt.stacks.ome import OmeStack
+from pytest_modelrt.stacks.ome.context import Context
+from pytest_modelrt.stacks.ome.names import Names
 from pytest_modelrt.stacks.protocol import StackRequest
+from tests.selftest.cluster.scripted import Script, kubeconfig, serving
 
 CONFIG = Path(__file__).parents[3] / "config"
 SPEED = 120.0
@@ -96,3 +100,30 @@ def play(cluster: Cluster, tmp_path: Path) -> Iterator[Play]:
         stack.delete_runtime()
         stack.delete_model()
         assert stack.leftovers() == []
+
+
+OnScript = Callable[[Script], Context]
+NAME = "m"
+"""Of every object of a case attempt on a scripted API server."""
+
+
+@pytest.fixture
+def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OnScript]:
+    """A case attempt on a scripted API server."""
+    monkeypatch.setattr("pytest_modelrt.stacks.ome.context.LEAST_REAL_SECONDS", 0.1)
+    opened: list[Any] = []
+
+    def make(script: Script) -> Context:
+        api = serving(script)
+        server = api.__enter__()
+        target = ClusterTarget(kubeconfig(tmp_path, f"http://127.0.0.1:{server.port}", speed=600))
+        cluster = Cluster.connect(target, run_id="r")
+        opened.extend((cluster.close, lambda: api.__exit__(None, None, None)))
+        case = next(iter(load_plan(CONFIG).cases))
+        owner = Ownership("r", case.resource_name, "2099-01-01T00:00:00Z")
+        names = Names.of(NAME, NAME, NAME, NAME)
+        return Context(case, cluster, names, owner, Deadlines(), lambda what, data: None, 3, 1)
+
+    yield make
+    for close in opened:
+        close()

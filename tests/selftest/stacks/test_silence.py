@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_modelrt.cluster.cluster import Cluster
-from pytest_modelrt.cluster.model import ClusterTarget, Ownership
-from pytest_modelrt.plan.load import load_plan
-from pytest_modelrt.plan.model import Deadlines
-from pytest_modelrt.stacks.ome.context import Context
 from pytest_modelrt.stacks.ome.model_wait import ModelWait
-from pytest_modelrt.stacks.ome.names import Names
 from pytest_modelrt.stacks.ome.service_wait import ServiceWait
 from pytest_modelrt.stacks.protocol import StackFailure
-from tests.selftest.cluster.scripted import Answer, Asked, Json, Script, Stream, kubeconfig, listing, missing, serving
-from tests.selftest.stacks.conftest import CONFIG
-
-SPEED = 600.0
-NAME = "m"
+from tests.selftest.cluster.scripted import Answer, Asked, Json, Script, Stream, listing, missing
+from tests.selftest.stacks.conftest import NAME, OnScript
 
 
 def unheard_of(*objects: Json, after: int = 1) -> Script:
@@ -47,29 +36,7 @@ def obj(kind: str, version: str, **fields: Any) -> Json:
     return {"kind": kind, "metadata": metadata, **fields}
 
 
-@pytest.fixture
-def context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Script], Context]]:
-    """A case attempt on a scripted API server."""
-    monkeypatch.setattr("pytest_modelrt.stacks.ome.context.LEAST_REAL_SECONDS", 0.1)
-    opened: list[Any] = []
-
-    def make(script: Script) -> Context:
-        api = serving(script)
-        server = api.__enter__()
-        target = ClusterTarget(kubeconfig(tmp_path, f"http://127.0.0.1:{server.port}", speed=SPEED))
-        cluster = Cluster.connect(target, run_id="r")
-        opened.extend((cluster.close, lambda: api.__exit__(None, None, None)))
-        case = next(iter(load_plan(CONFIG).cases))
-        owner = Ownership("r", case.resource_name, "2099-01-01T00:00:00Z")
-        names = Names.of(NAME, NAME, NAME, NAME)
-        return Context(case, cluster, names, owner, Deadlines(), lambda what, data: None, 3, 1)
-
-    yield make
-    for close in opened:
-        close()
-
-
-def test_a_workload_nobody_told_us_of_is_no_silence(context: Callable[[Script], Context]) -> None:
+def test_a_workload_nobody_told_us_of_is_no_silence(context: OnScript) -> None:
     waiting = {"state": {"waiting": {"reason": "InvalidImageName", "message": "x:"}}, "name": "ome-container"}
     pod = obj("Pod", "7", status={"containerStatuses": [waiting]})
     with pytest.raises(StackFailure) as caught:
@@ -77,13 +44,13 @@ def test_a_workload_nobody_told_us_of_is_no_silence(context: Callable[[Script], 
     assert caught.value.reason == "hopeless-pod"
 
 
-def test_where_there_really_is_nothing_the_wait_ends(context: Callable[[Script], Context]) -> None:
+def test_where_there_really_is_nothing_the_wait_ends(context: OnScript) -> None:
     with pytest.raises(StackFailure) as caught:
         ServiceWait(context(unheard_of()), engine_pods=1).run()
     assert caught.value.reason == "not-reconciled"
 
 
-def test_a_model_that_became_ready_unheard_is_ready(context: Callable[[Script], Context]) -> None:
+def test_a_model_that_became_ready_unheard_is_ready(context: OnScript) -> None:
     model = obj("ClusterBaseModel", "9", status={"state": "Ready", "nodesReady": ["a", "b", "c"]})
     assert ModelWait(context(unheard_of(model))).run().facts["nodes_ready"] == 3
 
@@ -97,7 +64,7 @@ def told(reason: str, message: str = "") -> Json:
 
 @pytest.mark.parametrize(("also", "reason"), [((), "hopeless-pod"), ((told("Pulling"),), "deadline")])
 def test_a_node_that_cannot_prepare_a_pod_ends_the_wait_unless_it_could(
-    context: Callable[[Script], Context], also: tuple[Json, ...], reason: str
+    context: OnScript, also: tuple[Json, ...], reason: str
 ) -> None:
     pod = obj("Pod", "7", status={"phase": "Pending"})
     refused = told("FailedMount", 'MountVolume.SetUp failed for volume "x": configmap "y" not found')
