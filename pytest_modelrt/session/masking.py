@@ -60,7 +60,7 @@ def masked(value: Any) -> Any:
     """Texts, lists and tuples of them, and pytest's representations of tracebacks (in place) without secrets."""
     if isinstance(value, str):
         return redact(value)
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):  # a named tuple of somebody else's is left alone
         return type(value)(masked(item) for item in value)
     if hasattr(value, "toterminal"):
         for name, held in vars(value).items():
