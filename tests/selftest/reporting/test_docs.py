@@ -39,7 +39,7 @@ NOT_HERE = {
     "kubectl logs -n modelrt": "of that Job",
     "modelrt sweep --run-id": "on a cluster of the reader's; tests/selftest/plugin/test_interruptions.py runs it",
     "modelrt sim up --scenario": "tests/selftest/scenarios meets every scenario; up and down are in docs/simulator.md",
-    'eval "$(modelrt sim up --speed 20 --apiserver': "on an API server of the reader's; controllers/test_other_server.py",
+    'eval "$(modelrt sim up --speed 20 --apiserver': "on a server of the reader's; controllers/test_other_server.py",
     "modelrt sim tree": "tests/selftest/scenarios writes these trees",
     "modelrt check [PATH]": "a synopsis; tests/selftest/manifests runs it with each option",
 }
