@@ -25,6 +25,10 @@ RESETTLE_SECONDS = 60.0
 """Cluster seconds between the end of a model and its re-creation: every agent still gets a second delete task, keyed by
 name, and a model created in between can lose its entry to it (facts: OME 2.9)."""
 
+OF_NODES = frozenset({"disk-full", "download-corrupt", "download-failed", "download-partial-nodes", "download-queued",
+                      "download-stuck"})  # fmt: skip
+"""Causes of a failed download that need not hold on other nodes."""
+
 
 class OmeStack:
     """One case attempt on OME."""
@@ -37,6 +41,8 @@ class OmeStack:
         self._model_wait: ModelWait | None = None
         self._service_wait: ServiceWait | None = None
         self._began = time.monotonic()
+        self._nodes = request.nodes
+        """Nodes chosen for the download; empty: all that the file allows."""
         self._agents_since: float | None = None
         """When the last try of the model began, on the real clock: what agents said before is about the one before."""
         self._context = Context(
@@ -64,7 +70,7 @@ class OmeStack:
 
     def apply_model(self) -> Ready:
         """Create the model and wait until the wanted nodes hold it."""
-        model = placed(self.files.model, self._request.nodes)
+        model = placed(self.files.model, self._nodes)
         if nodes := nodes_of(model):
             self._context.observe("download-nodes", {"nodes": list(nodes)})
         self._apply(model)
@@ -76,7 +82,7 @@ class OmeStack:
     def request_model(self) -> None:
         """Check, then create the model without waiting: its case will find it as its own."""
         self.preflight()
-        self._apply(placed(self.files.model, self._request.nodes))
+        self._apply(placed(self.files.model, self._nodes))
 
     def model_complete(self, model: Object) -> bool:
         """Whether the wanted nodes hold the model."""
@@ -99,7 +105,10 @@ class OmeStack:
         return ready
 
     def mend(self, cause: str) -> tuple[str, ...]:
-        """A gated model that names no token gets the one of the platform's namespace, once."""
+        """Once each: a gated model that names no token gets the platform's; what fails on chosen nodes goes to all."""
+        if cause in OF_NODES and self._nodes:
+            tried, self._nodes = ", ".join(self._nodes), ()
+            return (f"downloaded to all nodes, not only to {tried}",)
         if cause != "download-gated":
             return ()
         self._files, changes = admit_gated(
