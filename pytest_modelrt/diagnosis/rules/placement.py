@@ -72,6 +72,12 @@ def _unschedulable(evidence: Evidence, pod: Manifest) -> Iterator[Finding]:
     message = str(scheduled.get("message") or scheduled.get("reason") or "")
     stamp = str(scheduled.get("lastTransitionTime"))
     line = EvidenceLine(f"pod/{name_of(pod)}", f"{scheduled.get('reason') or 'not scheduled'}: {message}", stamp)
+    lost = [node for node in evidence.nodes if condition(node, "Ready").get("status") in ("False", "Unknown")]
+    if lost and len(lost) == len(evidence.nodes):
+        text = f"none of the {len(lost)} nodes is ready: {message}"
+        since = min(str(condition(node, "Ready").get("lastTransitionTime", "")) for node in lost)
+        yield finding("node-lost", [line], detail=text, hint="kubectl get nodes", time=since)
+        return
     wanted, largest = gpus_of(pod), largest_node(evidence.nodes)
     if largest and wanted > largest:
         text = f"the pod asks for {wanted} GPUs, the largest node has {largest}"

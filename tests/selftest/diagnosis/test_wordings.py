@@ -274,6 +274,13 @@ def test_a_node_lost_after_the_crash_is_not_its_cause() -> None:
         assert diagnose(at_service(seen, nodes=(lost,))).cause.slug == slug
 
 
+def test_a_pod_no_node_takes_because_all_are_away_is_not_hard_to_place() -> None:
+    words = "0/2 nodes are available: 2 node(s) had untolerated taint {node.kubernetes.io/unreachable: }."
+    for second, slug in (("Unknown", "node-lost"), ("True", "pod-unschedulable")):
+        nodes = (node("node-0", Ready="Unknown"), node("node-1", Ready=second))
+        assert diagnose(at_service(pod(unschedulable=words, node=""), nodes=nodes)).cause.slug == slug
+
+
 def test_a_restart_before_the_engine_was_ready_is_no_death_during_inference() -> None:
     seen = pod(log=READY, restarts=1, ended="Error", previous=crash("RuntimeError: boom"))
     status: Any = seen.manifest["status"]
