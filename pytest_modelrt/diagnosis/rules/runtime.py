@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
-from pytest_modelrt.diagnosis.model import Evidence, Finding
+from pytest_modelrt.diagnosis.model import Evidence, Finding, PodSnapshot
 from pytest_modelrt.diagnosis.rules.objects import component, condition, dig, event_line, events, finding, name_of
 from pytest_modelrt.journal.model import EvidenceLine, Outcome, Stage
 
@@ -39,6 +39,8 @@ def rules(evidence: Evidence) -> Iterator[Finding]:
         found += [*_validation(evidence), *_rejected_pods(evidence)]
         if evidence.stage is Stage.SERVICE and not found and evidence.refusal is None:
             found += _not_acted_on(evidence)
+    elif evidence.stage is Stage.SERVICE and evidence.reason == "deadline" and not found:
+        found += _status_left_behind(evidence, engines)
     yield from found
     yield from _autoselected(evidence)
 
@@ -154,6 +156,27 @@ def _not_acted_on(evidence: Evidence) -> Iterator[Finding]:
     )
     lines = [EvidenceLine(f"InferenceService {name_of(service)}", text)]
     lines += [EvidenceLine(_CONTROLLER, line) for line in complaints[-2:]]
+    yield finding("isvc-not-reconciled", lines, detail=text)
+
+
+def _status_left_behind(evidence: Evidence, engines: list[PodSnapshot]) -> Iterator[Finding]:
+    """The engine is ready and the service does not say so: nobody keeps its status."""
+    service = evidence.service or {}
+    ready = all(condition(pod.manifest, "Ready").get("status") == "True" for pod in engines)
+    if not ready or condition(service, "EngineReady").get("status") == "True":
+        return
+    running = [pod for pod in evidence.controllers if condition(pod, "Ready").get("status") == "True"]
+    text = (
+        f"{len(engines)} engine pods ready, the service's status says otherwise after {evidence.waited:.0f} s; "
+        f"{len(running)} of {len(evidence.controllers)} controller pods ready"
+    )
+    said = condition(service, "EngineReady")
+    lines = [
+        EvidenceLine(f"InferenceService {name_of(service)}", text),
+        EvidenceLine(
+            "EngineReady", f"{said.get('status')} {said.get('reason')}, since {said.get('lastTransitionTime')}"
+        ),
+    ]
     yield finding("isvc-not-reconciled", lines, detail=text)
 
 

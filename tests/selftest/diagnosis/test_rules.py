@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.diagnosis.diagnose import diagnose, hint_of
-from pytest_modelrt.diagnosis.model import Evidence
+from pytest_modelrt.diagnosis.model import Evidence, PodSnapshot
 from pytest_modelrt.diagnosis.rules.engine import has_crashed, is_deterministic, serves_elsewhere
 from pytest_modelrt.journal.model import Outcome, Stage
 from tests.selftest.diagnosis.build import (
@@ -259,6 +261,24 @@ def test_a_cut_connection_is_the_engines_death_only_if_the_pod_shows_it() -> Non
     assert diagnose(calm).cause.slug == "port-forward-broken"
     dead = at_probe(died, status=None, error=cut, pods=(pod(log=READY, previous=crash("RuntimeError: boom")),))
     assert diagnose(dead).cause.slug == died
+
+
+def test_a_service_whose_status_nobody_keeps_is_told_from_an_engine_that_is_late() -> None:
+    behind = {
+        **service(),
+        "status": {"conditions": [{"type": "EngineReady", "status": "False", "reason": "Initializing"}]},
+    }
+
+    def engine(ready: str) -> PodSnapshot:
+        found: Any = pod(log=READY)
+        found.manifest["status"]["conditions"] = [{"type": "Ready", "status": ready}]
+        return PodSnapshot(found.manifest, found.logs)
+
+    found = diagnose(at_service(engine("True"), service=behind, reason="deadline", waited=1560.0))
+    assert found.cause.slug == "isvc-not-reconciled"
+    assert "1 engine pods ready" in found.detail
+    other = diagnose(at_service(engine("False"), service=behind, reason="deadline", waited=1560.0))
+    assert other.cause.slug != "isvc-not-reconciled"
 
 
 def test_a_port_forward_that_is_not_allowed_is_no_broken_one() -> None:
