@@ -1,11 +1,13 @@
-"""``python -m pytest_modelrt.reporting.aftermath RUN-DIR CONFIG``: pages of a run whose controller was killed.
+"""``python -m pytest_modelrt.reporting.aftermath RUN-DIR CONFIG [DIR]``: pages of a run whose controller was killed.
 
 Started by ``session.guard`` when it sees the controller die; at that moment the pages may be a second or two behind the
-journal, and workers that outlive the controller may still come to a verdict.
+journal, and workers that outlive the controller may still come to a verdict. ``DIR``, the files of a simulated cluster
+that died with the controller, is removed: it holds keys.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -47,4 +49,8 @@ def _render(run_dir: Path, config: Path) -> None:
 
 
 if __name__ == "__main__":
-    finish(Path(sys.argv[1]), Path(sys.argv[2]))
+    try:
+        finish(Path(sys.argv[1]), Path(sys.argv[2]))
+    finally:
+        for place in sys.argv[3:]:
+            shutil.rmtree(place, ignore_errors=True)

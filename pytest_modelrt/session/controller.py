@@ -30,7 +30,7 @@ from pytest_modelrt.session.maas import MaasAccount
 from pytest_modelrt.session.notes import reason_of
 from pytest_modelrt.session.outcomes import REPORT_ATTRIBUTE
 from pytest_modelrt.session.resume import await_orphans, prepare
-from pytest_modelrt.session.run import WORKER_INPUT, Run
+from pytest_modelrt.session.run import WORKER_INPUT, Run, simulator_directory
 from pytest_modelrt.session.simulated import SimulatedCluster
 from pytest_modelrt.session.surroundings import connect, journal_of, remove_case
 from pytest_modelrt.session.target import Target, check_credentials
@@ -112,7 +112,9 @@ class Controller:
             await_orphans(run)
             self._alive = hold(create_run(run.reports, self.info))
             self._pages = RunPages(run.reports, run.plan, campaign, run.directory)
-            self._guard = Guard(run.directory, run.settings.config)
+            self._guard = Guard(
+                run.directory, run.settings.config, simulator_directory(run.run_id) if run.simulated else None
+            )
         except (JournalError, OSError) as error:
             self.info = None
             raise pytest.UsageError(str(error)) from None

@@ -23,14 +23,17 @@ LEAVE_SECONDS = 10.0
 class Guard:
     """Lives from the beginning of a run to its end."""
 
-    def __init__(self, run_dir: Path, config: Path) -> None:
+    def __init__(self, run_dir: Path, config: Path, remove: Path | None = None) -> None:
         """Start watching over this process; Ctrl-C and a captured output are nothing to it.
+
+        ``remove``: a directory that this process would remove at its end, for the finisher to remove.
 
         Raises:
             OSError: no process can be started.
         """
         reading, self._writing = os.pipe()
-        words = ["-I", "-S", "-c", _WATCH, str(reading), FINISHER, str(run_dir.absolute()), str(config.absolute())]
+        places = [str(place.absolute()) for place in (run_dir, config, remove) if place is not None]
+        words = ["-I", "-S", "-c", _WATCH, str(reading), FINISHER, *places]
         nowhere = subprocess.DEVNULL
         try:
             self._process = subprocess.Popen(
