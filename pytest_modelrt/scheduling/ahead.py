@@ -44,6 +44,10 @@ class AheadBooks:
     _waiting: list[Job] = field(default_factory=list)
     _seen: dict[str, float] = field(default_factory=dict)
     _barred: set[str] = field(default_factory=set)
+    _coming: list[str] = field(default_factory=list)
+    """Cases in the order in which they will start, as last worked out."""
+    _worked_out: frozenset[str] = frozenset()
+    """What waited then."""
 
     def wait(self, jobs: Iterable[Job]) -> None:
         """The jobs that have not started."""
@@ -78,20 +82,25 @@ class AheadBooks:
 
     def next(self, *, paused: bool) -> list[Case]:
         """The models to apply now."""
-        possible = (
-            job
-            for job in self._waiting
-            if job.case is not None and job.key not in self._seen and job.key not in self._barred
-        )
-        coming = upcoming(possible, self.limits, self.workers, self.order, self.room.window)
+        coming = [key for key in self._in_order() if key not in self._barred]
         running = frozenset(
             case_id
             for case_id, copy in self.copies.items()
             if copy.ahead and copy.complete is None and copy.begun is None
         )
         held = {case_id: self.cases[case_id].weights_bytes for case_id in self.copies}
-        cases = [self.cases[key] for key in dict.fromkeys(job.key for job in coming)]
+        cases = [self.cases[key] for key in coming]
         return next_downloads(cases, Disk(held, running, self.placed), self.room, token=self.token, paused=paused)
+
+    def _in_order(self) -> list[str]:
+        """Playing the run through costs the controller some of its time: half the workers may start meanwhile."""
+        waiting = frozenset(job.key for job in self._waiting if job.case is not None and job.key not in self._seen)
+        if waiting - self._worked_out or len(self._worked_out - waiting) > self.workers // 2:
+            possible = [job for job in self._waiting if job.key in waiting]
+            count = self.room.window + self.workers
+            found = upcoming(possible, self.limits, self.workers, self.order, count)
+            self._coming, self._worked_out = list(dict.fromkeys(job.key for job in found)), waiting
+        return [key for key in self._coming if key in waiting]
 
     def times(self) -> dict[str, DownloadTime]:
         """What is known since the last call about cases whose model was downloaded ahead."""

@@ -79,3 +79,16 @@ def test_a_case_that_downloads_for_itself_hides_nothing() -> None:
     made.applied("a/m0", 10.0)
     made.complete("a/m0", 100.0)
     assert made.times() == {}
+
+
+def test_the_order_follows_what_starts_and_what_comes_back() -> None:
+    made = books(window=6)
+    jobs = make_jobs([f"t.py::t[{key}]" for key in CASES], CASES, dict.fromkeys(CASES, 60.0), {}, 2)
+    made.wait(jobs[:2])
+    assert asked(made) == ["m0", "m1"]
+    made.wait(jobs[3:])
+    assert asked(made) == ["m3", "m4"], "m0 and m1 no longer wait, and m3 is new"
+    made.wait(jobs[4:])
+    assert asked(made) == ["m4", "m5"]
+    made.wait([])
+    assert asked(made) == []
