@@ -89,9 +89,7 @@ def main() -> None:
                 found[run] = Measured.of(folder / run.replace(" ", "-") / "reports")
             except (StopIteration, FileNotFoundError):
                 sys.exit((folder / run.replace(" ", "-") / "log").read_text())
-    print(
-        "| downloads ahead | makespan | of the run without | downloads hidden | predicted | waited / hidden | |"
-    )
+    print("| downloads ahead | makespan | of the run without | downloads hidden | predicted | waited / hidden | |")
     print("|---|---|---|---|---|---|---|")
     for run, measured in found.items():
         base = found["without"].makespan if "without" in found else measured.makespan

@@ -20,7 +20,7 @@ MERGE = {"Content-Type": "application/merge-patch+json"}
 
 
 async def _kubelet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Echo bytes after an upgrade to port 8080, refuse others; answer the rest with request line and headers as JSON."""
+    """Echo bytes after an upgrade to port 8080, refuse others; answer the rest with its head as JSON."""
     try:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         first, *lines = head.strip().split("\r\n")
