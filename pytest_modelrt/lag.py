@@ -21,7 +21,7 @@ LAG_FILE = "lag"
 """In the simulator's directory, which the kubeconfig names (``clock.SIMULATOR_EXTENSION``)."""
 _RECORD = struct.Struct("=dd")
 """(real seconds lost so far, ``time.monotonic()`` of the last beat); that clock is the machine's, not a process's."""
-_BEAT = 0.01
+_BEAT = 0.02
 _SLACK = 0.005
 _LONGEST = 30.0
 """Real seconds without a beat after which the simulator is not behind but gone, and time goes on."""

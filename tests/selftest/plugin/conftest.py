@@ -22,8 +22,9 @@ ENDLESS = "SmolLM-360M"
 
 @pytest.fixture(autouse=True)
 def _no_cluster_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs these tests may have a cluster of their own in the environment."""
-    for name in ("KUBECONFIG", "MODELRT_CONFIG", "MODELRT_KUBECONFIG", "MODELRT_REPORTS", "PYTEST_ADDOPTS"):
+    """Whoever runs these tests may have a cluster of their own in the environment, or xdist."""
+    for name in ("KUBECONFIG", "MODELRT_CONFIG", "MODELRT_KUBECONFIG", "MODELRT_REPORTS", "PYTEST_ADDOPTS",
+                 "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
 

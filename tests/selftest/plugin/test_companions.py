@@ -47,7 +47,6 @@ def test_extras_hold_the_facts_of_a_case(campaign: pytest.Pytester, live: Live) 
 
 
 def test_allure_sees_the_tests_and_no_others(campaign: pytest.Pytester, live: Live) -> None:
-    pytest.importorskip("allure_pytest", reason="pip install allure-pytest")
     arguments = (f"--modelrt-kubeconfig={live.kubeconfig}", "-k", TOO_BIG, "-n", "1", "--alluredir=allure")
     campaign.runpytest_subprocess(*arguments)
     (found,) = (json.loads(path.read_text()) for path in Path(campaign.path / "allure").glob("*-result.json"))
