@@ -135,7 +135,8 @@ class ModelWait:
         )  # fmt: skip
         silent = now - self._moved
         if not updating and silent >= self._settle_time and (self.ready or self.failed):
-            return self._settle("nothing is downloading any more")
+            busy = "the other nodes are busy with other models" if self.entries.others else ""
+            return self._settle(busy or "nothing is downloading any more")
         if silent >= self._idle:
             return self._settle(f"no byte arrived on any node for {silent:.0f} s")
         if now - started >= limits.model_hard:
