@@ -8,7 +8,7 @@ all pages up to date costs each time it is done: after cases that end close toge
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from dataclasses import replace
@@ -82,7 +82,9 @@ def measure(count: int, directory: Path) -> tuple[float, list[float], float]:
 
 def main() -> None:
     """Measure the campaign sizes named on the command line."""
-    for count in map(int, sys.argv[1:] or ["157"]):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rendering", description=__doc__)
+    parser.add_argument("cases", type=int, nargs="*", default=[157], help="sizes of campaigns (default: 157)")
+    for count in parser.parse_args().cases:
         with tempfile.TemporaryDirectory() as directory:
             first, costs, whole = measure(count, Path(directory))
             size = (Path(directory) / "run" / "index.html").stat().st_size
