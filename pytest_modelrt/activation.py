@@ -10,6 +10,7 @@ from pytest_modelrt import fixtures, markers
 from pytest_modelrt.clock import ScaledClock
 from pytest_modelrt.options import resolve
 from pytest_modelrt.redaction import register_secrets_in
+from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.worker import WorkerHooks
 from pytest_modelrt.session.breaker import BreakerGate
 from pytest_modelrt.session.collection import Collection
@@ -23,9 +24,12 @@ from pytest_modelrt.session.masking import Masking
 from pytest_modelrt.session.outcomes import Outcomes
 from pytest_modelrt.session.run import RUN, is_worker, open_run
 from pytest_modelrt.session.shards import Shard
-from pytest_modelrt.session.target import describe
+from pytest_modelrt.session.target import describe, on_simulator
 from pytest_modelrt.session.terminal import Terminal
 from pytest_modelrt.stacks.protocol import Stack, StackRequest
+
+WORKERS_PER_PROCESSOR = 5
+"""On a simulated cluster, where everything shares this machine; a worker mostly waits."""
 
 
 def activate(config: pytest.Config) -> None:
@@ -73,6 +77,17 @@ def activate(config: pytest.Config) -> None:
         from pytest_modelrt.scheduling.xdist import controller_plugin
 
         register(controller_plugin(), "modelrt-xdist")
+
+
+def useful_workers(config: pytest.Config) -> int:
+    """As many as the limits let run at once; on a simulated cluster no more than this machine can feed.
+
+    Raises:
+        pytest.UsageError: options or config tree cannot be used.
+    """
+    run = open_run(config, resolve(config))
+    most = Limits.of(run.campaign).most_at_once
+    return min(most, WORKERS_PER_PROCESSOR * (os.cpu_count() or 1)) if on_simulator(run) else most
 
 
 class DefaultStack:

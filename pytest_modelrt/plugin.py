@@ -19,6 +19,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """``-n auto``: xdist asks before it configures anything, so nothing else is there yet."""
+    if config_directory(config) is None:
+        return None
+    from pytest_modelrt.activation import useful_workers
+
+    return useful_workers(config)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Come to life when a config tree is named."""
     if config_directory(config) is None:

@@ -251,8 +251,3 @@ def make_scheduler(
 def controller_plugin() -> ControllerHooks:
     """To be registered in the controller."""
     return ControllerHooks()
-
-
-def auto_num_workers(campaign: Campaign) -> int:
-    """What ``-n auto`` means for cluster work: as many workers as the limits let run at once."""
-    return Limits.of(campaign).most_at_once

@@ -91,13 +91,6 @@ class Dispatch:
         )
         return self._scheduling
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_auto_num_workers(self) -> int | None:
-        """``-n auto``: as many as the limits let run at once; simulated, the processors count."""
-        from pytest_modelrt.scheduling.xdist import auto_num_workers
-
-        return None if self._run.simulated else auto_num_workers(self._run.campaign)
-
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Without xdist the order of the run is the order of the items."""

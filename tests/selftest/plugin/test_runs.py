@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -71,6 +72,13 @@ def test_one_model_deploys_answers_and_goes_away(campaign: pytest.Pytester, live
     assert {f"{stage}_seconds" for stage in Stage} <= set(values)
     assert (campaign.path / "pages" / "huggingfacetb-results.md").exists()
     assert "SmolLM-135M" in (campaign.path / "pages" / "test-results-summary.md").read_text()
+
+
+def test_auto_asks_for_workers_that_wait_not_for_processors(campaign: pytest.Pytester, live: Live) -> None:
+    result = campaign.runpytest_subprocess("-k", "XVERSE-MoE", "-n", "auto", f"--modelrt-kubeconfig={live.kubeconfig}")
+    workers = min(19, 5 * (os.cpu_count() or 1))
+    result.stdout.fnmatch_lines([f"created: {workers}/{workers} workers"])
+    result.assert_outcomes(skipped=1)
 
 
 def test_several_models_under_xdist_on_a_cluster_of_their_own(campaign: pytest.Pytester) -> None:

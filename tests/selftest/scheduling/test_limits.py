@@ -6,7 +6,6 @@ import pytest
 
 from pytest_modelrt.plan.model import Tier
 from pytest_modelrt.scheduling.limits import Admission, Limits
-from pytest_modelrt.scheduling.xdist import auto_num_workers
 from tests.selftest.scheduling.build import CAMPAIGN, LIMITS
 
 
@@ -54,6 +53,6 @@ def test_one_case_never_runs_twice_at_once() -> None:
 
 
 def test_auto_is_what_the_limits_let_run() -> None:
-    assert auto_num_workers(CAMPAIGN) == 19
-    assert auto_num_workers(replace(CAMPAIGN, gpu_budget=8)) == 8
-    assert auto_num_workers(replace(CAMPAIGN, gpu_budget=0)) == 1
+    assert Limits.of(CAMPAIGN).most_at_once == 19
+    assert Limits.of(replace(CAMPAIGN, gpu_budget=8)).most_at_once == 8
+    assert Limits.of(replace(CAMPAIGN, gpu_budget=0)).most_at_once == 1
