@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def _no_cluster_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KUBECONFIG", "MODELRT_CONFIG", "MODELRT_KUBECONFIG", "MODELRT_REPORTS", "PYTEST_ADDOPTS",
                  "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """Whoever runs these tests in the background of a script ignores Ctrl-C, and so would every run they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
