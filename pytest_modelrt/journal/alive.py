@@ -26,14 +26,7 @@ def hold(run_dir: Path) -> IO[bytes]:
 
 def alive(run_dir: Path) -> bool:
     """Whether a controller on this machine still works on the run."""
-    try:
-        with (run_dir / LOCK).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+    return _is_held(run_dir / LOCK, fcntl.LOCK_SH)
 
 
 def await_writers(run_dir: Path, seconds: float, besides: Path | None = None) -> bool:
@@ -43,17 +36,18 @@ def await_writers(run_dir: Path, seconds: float, besides: Path | None = None) ->
     """
     clock = ScaledClock()
     deadline = Deadline(clock, seconds)
-    while any(path != besides and _is_written(path) for path in run_dir.glob(f"{PREFIX}*{SUFFIX}")):
+    while any(path != besides and _is_held(path, fcntl.LOCK_EX) for path in run_dir.glob(f"{PREFIX}*{SUFFIX}")):
         if deadline.expired:
             return False
         clock.sleep(LOOK_SECONDS)
     return True
 
 
-def _is_written(journal: Path) -> bool:
+def _is_held(path: Path, kind: int) -> bool:
+    """Whether somebody's lock on the file forbids one of this kind."""
     try:
-        with journal.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with path.open("rb") as file:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:
