@@ -72,6 +72,11 @@ class AheadBooks:
         copy.complete = now
         return copy.ahead
 
+    @property
+    def ready(self) -> frozenset[str]:
+        """Cases whose weights are on enough nodes."""
+        return frozenset(case_id for case_id, copy in self.copies.items() if copy.complete is not None)
+
     def gone(self, case_id: str) -> None:
         """A model is no longer on the cluster."""
         self.copies.pop(case_id, None)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from pytest_modelrt.scheduling.jobs import Job
 from pytest_modelrt.scheduling.limits import Admission, Limits
-from pytest_modelrt.scheduling.order import Backlog, Order, choose
+from pytest_modelrt.scheduling.order import Backlog, Order, Wait, choose
 
 W = TypeVar("W", bound=Hashable)
 
@@ -42,7 +42,9 @@ class Loss:
 class Books(Generic[W]):
     """State of a run. Every method keeps the limits; none of them waits."""
 
-    def __init__(self, limits: Limits, order: Order, jobs: Iterable[Job]) -> None:
+    def __init__(self, limits: Limits, order: Order, jobs: Iterable[Job], wait: Wait = lambda job: 0.0) -> None:
+        """Begin with everything waiting; ``wait``: see ``order.choose``."""
+        self._wait = wait
         possible = list(jobs)
         self.limits = limits
         self.refused = [(job, reason) for job in possible if (reason := limits.refusal(job.gpus)) is not None]
@@ -104,7 +106,7 @@ class Books(Generic[W]):
 
     def _next(self, only: list[Job] | None) -> Job | None:
         if only is None:
-            return choose(self._backlog, self._admission, len(self._workers))
+            return choose(self._backlog, self._admission, len(self._workers), self._wait)
         waiting = set(self._backlog)
         return next((job for job in only if job in waiting and self._admission.fits(job.key, job.gpus)), None)
 

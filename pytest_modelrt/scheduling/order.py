@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -31,6 +31,8 @@ CANARIES = 3
 
 Rank = tuple[float, ...]
 Admissible = dict[str | None, list[Job]]
+Wait = Callable[[Job], float]
+"""Cluster seconds a job would probably hold its GPUs before its weights are on the nodes; 0: they are there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,22 +122,37 @@ def canaries(jobs: Iterable[Job]) -> frozenset[str]:
     return frozenset(job.key for job in list(shortest.values())[:CANARIES])
 
 
-def choose(backlog: Backlog, admission: Admission, workers: int) -> Job | None:
+def choose(backlog: Backlog, admission: Admission, workers: int, wait: Wait = lambda job: 0.0) -> Job | None:
     """The job that starts next on an idle worker; None when nothing may start.
 
     Args:
         backlog: what waits and what runs.
         admission: what is held.
         workers: living workers, idle or not.
+        wait: what is known of downloads; nobody is expected to wait when left out.
     """
     phase = _open_phase(backlog)
     admissible = {tier: jobs for tier in backlog.tiers if (jobs := _admissible(backlog, admission, tier, phase))}
     if not admissible:
         return None
-    best = min((jobs[0] for jobs in admissible.values()), key=backlog.rank)
+    best = _first(backlog, admissible)
     if backlog.order is Order.STRICT or backlog.urgent(best):
         return best
-    return _from_tight_tiers(backlog, admissible, workers) or _overdue(backlog, admissible, workers) or best
+    tight = _from_tight_tiers(backlog, admissible, workers, wait)
+    if tight is not None:
+        return tight
+    admissible = _at_most(0.0, admissible, wait) or admissible
+    return _overdue(backlog, admissible, workers) or _first(backlog, admissible)
+
+
+def _first(backlog: Backlog, admissible: Admissible) -> Job:
+    return min((jobs[0] for jobs in admissible.values()), key=backlog.rank)
+
+
+def _at_most(seconds: float, admissible: Admissible, wait: Wait) -> Admissible:
+    """The jobs that wait no longer for their weights."""
+    found = {tier: [job for job in jobs if wait(job) <= seconds] for tier, jobs in admissible.items()}
+    return {tier: jobs for tier, jobs in found.items() if jobs}
 
 
 def _open_phase(backlog: Backlog) -> int | None:
@@ -164,7 +181,7 @@ def loads(backlog: Backlog, workers: int) -> list[Load]:
     return result
 
 
-def _from_tight_tiers(backlog: Backlog, admissible: Admissible, workers: int) -> Job | None:
+def _from_tight_tiers(backlog: Backlog, admissible: Admissible, workers: int, wait: Wait) -> Job | None:
     """The job to take from the tightest set of tiers that has an admissible one.
 
     A tight set whose slots are all busy is taken out, with its share of the workers, and the rest is looked at again.
@@ -176,8 +193,9 @@ def _from_tight_tiers(backlog: Backlog, admissible: Admissible, workers: int) ->
             return None
         jobs = {load.tier: admissible[load.tier] for load in found if load.tier in admissible}
         if jobs:
-            first = min((of_tier[0] for of_tier in jobs.values()), key=backlog.rank)
-            return _long(jobs, _level(found, places)) or first
+            # Its slots decide when the run ends: none of them should wait for weights longer than it must.
+            jobs = _at_most(min(wait(job) for of_tier in jobs.values() for job in of_tier), jobs, wait)
+            return _long(jobs, _level(found, places)) or _first(backlog, jobs)
         left = [load for load in left if load not in found]
         places -= sum(load.slots for load in found)
     return None

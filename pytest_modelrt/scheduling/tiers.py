@@ -17,7 +17,7 @@ from pytest_modelrt.scheduling.forecast import upcoming
 from pytest_modelrt.scheduling.gate import Gate
 from pytest_modelrt.scheduling.jobs import Job, make_jobs, without_hopeless
 from pytest_modelrt.scheduling.limits import Limits, Occupancy
-from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.scheduling.order import Order, Wait
 from pytest_modelrt.scheduling.quarantine import Quarantine
 from pytest_modelrt.scheduling.status import SchedulerState, state_of
 
@@ -61,6 +61,8 @@ class Run:
     """None: every case may start."""
     decline: Callable[[str, str], None] | None = None
     """Publish, for a test, why it is not run."""
+    wait: Wait = lambda job: 0.0
+    """What is known of downloads: see ``order.choose``."""
 
 
 class TierScheduling:
@@ -79,7 +81,7 @@ class TierScheduling:
         wrong = {nodeid: text for nodeid, text in weights.items() if isinstance(text, str)}
         usable = [nodeid for nodeid in self._collection if nodeid not in wrong]
         jobs = without_hopeless(make_jobs(usable, run.cases, run.estimates, asked, workers), run.limits)
-        self._books: Books[WorkerController] = Books(run.limits, run.order, jobs)
+        self._books: Books[WorkerController] = Books(run.limits, run.order, jobs, run.wait)
         self._announced: dict[WorkerController, list[str]] = {}
         self._unusable: set[WorkerController] = set()
         self._coming = 0

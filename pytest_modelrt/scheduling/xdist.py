@@ -19,7 +19,7 @@ from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.scheduling.gate import Gate
 from pytest_modelrt.scheduling.jobs import case_of
 from pytest_modelrt.scheduling.limits import Limits
-from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.scheduling.order import Order, Wait
 from pytest_modelrt.scheduling.status import SchedulerState
 from pytest_modelrt.scheduling.tiers import Desk, Run, TierScheduling, say
 from pytest_modelrt.scheduling.worker import FACTS_KEY, IDLE_KEY
@@ -220,6 +220,7 @@ def make_scheduler(
     gate: Gate | None = None,
     decline: Callable[[str, str], None] | None = None,
     limits: Callable[[], Limits] | None = None,
+    wait: Wait = lambda job: 0.0,
 ) -> CaseScheduling | None:
     """The scheduler for ``pytest_xdist_make_scheduler``; None for ``--dist each``, which is left to xdist.
 
@@ -238,12 +239,13 @@ def make_scheduler(
         gate: asked before a case starts.
         decline: called with a test and the reason when the gate lets it never start; by default it is an error.
         limits: asked once, after ``on_first_collection``, when the cluster is known; the campaign's if left out.
+        wait: cluster seconds a job would now wait for its weights, as far as is known.
     """
     if config.getoption("dist") == "each":
         return None
     run = Run(
         plan.by_id(), Limits.of(campaign), Order(order), estimates, cleanup, on_change, desk=desk, gate=gate,
-        decline=decline,
+        decline=decline, wait=wait,
     )  # fmt: skip
     return CaseScheduling(config, log, run, on_first_collection, limits)
 

@@ -88,6 +88,7 @@ class Dispatch:
             gate=self.gate,
             decline=lambda nodeid, why: report_not_run(config, nodeid, why),
             limits=lambda: self._limits,
+            wait=lambda job: self._prefetch.wait(job.key) if self._prefetch is not None else 0.0,
         )
         return self._scheduling
 
@@ -162,6 +163,7 @@ class Dispatch:
             self._controller.connected,
             lambda cluster, case: make_stack(config, cluster, case, run.campaign, lambda what, data: None),
             run_id=run.run_id,
+            seconds=expected(run, ahead=True).download,
             paused=lambda: self.paused(),  # noqa: PLW0108 - the breaker replaces it later
             told=self._tell,
             trouble=lambda text: note(config, "prefetch", {"text": text}, kind=EventKind.WARNING),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from queue import SimpleQueue
 
 from pytest_modelrt.clock import Deadline
@@ -38,6 +38,7 @@ class Prefetch:
         stack_for: Callable[[Cluster, Case], object],
         *,
         run_id: str,
+        seconds: Mapping[str, float],
         paused: Callable[[], bool],
         told: Told,
         trouble: Callable[[str], None],
@@ -51,6 +52,7 @@ class Prefetch:
             connect: the run's cluster; called in the thread.
             stack_for: the stack of a case; one that is not ``DownloadsAhead`` downloads nothing ahead.
             run_id: whose models are followed.
+            seconds: case id -> cluster seconds its download is expected to take.
             paused: whether the circuit breaker is open.
             told: called in the thread when a case's times are known.
             trouble: called in the thread with one line when it must end before its time.
@@ -61,6 +63,9 @@ class Prefetch:
         self._connect = connect
         self._stack_for = stack_for
         self._run_id = run_id
+        self._seconds = seconds
+        self._ready = frozenset[str]()
+        """Replaced as a whole by the thread, read by others."""
         self._paused = paused
         self._told = told
         self._trouble = trouble
@@ -97,6 +102,15 @@ class Prefetch:
         """All tests of a case are over: its model goes, if none of them saw to that."""
         self._inbox.put(lambda now: self._over.append(case_id))
 
+    def wait(self, case_id: str) -> float:
+        """Cluster seconds a case would probably wait for its weights if it began now.
+
+        0 for what is no case, and for all when nothing is downloaded ahead any more.
+        """
+        if self._ended.is_set() or case_id in self._ready:
+            return 0.0
+        return self._seconds.get(case_id, 0.0)
+
     # ------------------------------------------------------------------------------------------- in the thread
 
     def _run(self) -> None:
@@ -112,9 +126,11 @@ class Prefetch:
                     return
                 self._step(cluster)
         except Exception as error:  # whatever it is, cases download for themselves
+            self._ended.set()
             self._trouble(f"no more downloads ahead: {type(error).__name__}: {error}")
 
     def _step(self, cluster: Cluster) -> None:
+        self._ready = self._books.ready
         for case_id, times in self._books.times().items():
             self._told(case_id, times)
         while self._over:

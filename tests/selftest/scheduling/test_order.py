@@ -10,7 +10,8 @@ from benchmarks.scheduling.stock import Stay
 from benchmarks.scheduling.workloads import load, workload
 from pytest_modelrt.scheduling.forecast import describe, forecast, lower_bound, upcoming
 from pytest_modelrt.scheduling.jobs import Job
-from pytest_modelrt.scheduling.order import Order
+from pytest_modelrt.scheduling.limits import Admission
+from pytest_modelrt.scheduling.order import Backlog, Order, Wait, choose
 from pytest_modelrt.scheduling.sequence import reorder
 from tests.selftest.scheduling.build import LIMITS, case, job, keys
 
@@ -57,6 +58,39 @@ def test_chain_that_decides_the_run_starts_at_once() -> None:
 
 def test_fast_begins_with_a_short_case_of_each_first_vendor() -> None:
     assert set(started(Order.FAST, 4)[:3]) == {"v0/one0", "v1/one1", "v2/one2"}
+
+
+def first_started(order: Order, wait: Wait, workers: int = 4) -> list[str]:
+    """Keys of the jobs that start at once."""
+    backlog, admission = Backlog(LIMITS, order, small()), Admission(LIMITS)
+    found: list[str] = []
+    while len(found) < workers and (chosen := choose(backlog, admission, workers, wait)) is not None:
+        backlog.start(chosen)
+        admission.take(chosen.key, chosen.gpus)
+        found.append(chosen.key)
+    return found
+
+
+def test_what_is_downloaded_goes_first() -> None:
+    here = {"v1/one4", "v2/one2", "big/x2"}
+    waits = first_started(Order.PLAN, lambda job: 0.0 if job.key in here else 300.0)
+    assert set(waits[:3]) == here
+    assert waits[3] == started(Order.PLAN, 4)[1], "what is not there keeps the order of the plan"
+
+
+def test_the_chain_begins_with_the_shortest_download() -> None:
+    seconds = {"big/x0": 1600.0, "big/x1": 170.0, "big/x2": 900.0}
+    waits = first_started(Order.PLAN, lambda job: seconds.get(job.key, 60.0))
+    assert waits[0] == "big/x1"
+    assert waits[1:] == [key for key in started(Order.PLAN, 4)[:4] if not key.startswith("big")]
+
+
+def test_canaries_and_phases_of_a_strict_run_do_not_give_way_to_downloads() -> None:
+    here = {"big/x2"}
+    assert set(first_started(Order.FAST, lambda job: 0.0 if job.key in here else 9.0)[:3]) == {
+        "v0/one0", "v1/one1", "v2/one2",
+    }  # fmt: skip
+    assert "big/x2" not in first_started(Order.STRICT, lambda job: 0.0 if job.key in here else 9.0)
 
 
 def test_plan_keeps_vendors_together() -> None:

@@ -27,6 +27,8 @@ class World:
     limits: Limits
     order: Order
     jobs: list[Job]
+    downloaded: float = 1.0
+    """Share of the jobs whose weights are on the nodes."""
     books: Books[int] = field(init=False)
     events: list[tuple[float, int, str, int | str]] = field(default_factory=list)
     held: dict[str, Job] = field(default_factory=dict)
@@ -38,7 +40,8 @@ class World:
     workers: int = 0
 
     def __post_init__(self) -> None:
-        self.books = Books(self.limits, self.order, self.jobs)
+        here = {job.key for job in self.jobs if self.rng.random() < self.downloaded}
+        self.books = Books(self.limits, self.order, self.jobs, lambda job: 0.0 if job.key in here else job.seconds)
         for job, _ in self.books.refused:
             self.ended.update(job.tests)
 
@@ -154,7 +157,7 @@ def world(seed: int) -> World:
         tests = tuple(f"{number}-{part}" for part in range(rng.choice([1, 1, 1, 3])))
         case = key if gpus else None
         jobs.append(Job(key, tests, gpus, rng.expovariate(0.1), case, rng.randint(0, 4), rng.randint(1, 3), number))
-    return World(rng, limits, rng.choice(list(Order)), jobs)
+    return World(rng, limits, rng.choice(list(Order)), jobs, rng.choice([0.0, 0.5, 1.0]))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
