@@ -87,8 +87,8 @@ class Watched:
         """Usual download times, and the rest of the run played through with the durations seen so far."""
         from dataclasses import replace
 
-        from pytest_modelrt.reporting.html.numbers import epoch
         from pytest_modelrt.reporting.live import Expected
+        from pytest_modelrt.reporting.numbers import epoch
         from pytest_modelrt.scheduling.estimates import estimate
         from pytest_modelrt.scheduling.forecast import forecast
         from pytest_modelrt.scheduling.jobs import Job

@@ -10,8 +10,8 @@ from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.journal.history import Change, Trend
 from pytest_modelrt.journal.model import Outcome, RunInfo, Verdict
 from pytest_modelrt.journal.resume import carried_of
-from pytest_modelrt.reporting.html.numbers import OUTCOMES
 from pytest_modelrt.reporting.markdown import cell, code, row
+from pytest_modelrt.reporting.numbers import OUTCOMES
 
 MOST_ANNOTATIONS = 10
 """GitHub shows so many errors and so many warnings of a step."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pytest_modelrt.journal.model import EventKind, Outcome, Stage, StageEvent, Verdict
 from pytest_modelrt.journal.trace import CaseTrace, RunView
 from pytest_modelrt.plan.model import Campaign, Case
-from pytest_modelrt.reporting.html.numbers import epoch
+from pytest_modelrt.reporting.numbers import epoch
 
 LATEST = 6
 """Cases that did not pass, shown latest first."""

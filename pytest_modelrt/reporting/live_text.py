@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from pytest_modelrt.journal.model import Outcome, Verdict
-from pytest_modelrt.reporting.html.numbers import OUTCOMES, span_text
 from pytest_modelrt.reporting.live import Download, LiveState, RunningCase, TierLine
+from pytest_modelrt.reporting.numbers import OUTCOMES, span_text
 
 Piece = tuple[str, str]
 """Text and style: one of ``STYLES`` or nothing."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from pytest_modelrt.reporting import failed_md, maas_md, summary_md, tracking_md
 from pytest_modelrt.reporting.html import HtmlPage
 from pytest_modelrt.reporting.html.page import Links
 from pytest_modelrt.reporting.models import Model, models_of
+from pytest_modelrt.reporting.summary_gpus import gpu_lines
 
 HTML = "index.html"
 OTHER_RUNS = 20
@@ -66,6 +67,7 @@ def write_pages(
     *,
     changed: Collection[str] | None = None,
     places: Places | None = None,
+    gpus: Sequence[str] = (),
     more: Mapping[Path, bytes] | None = None,
 ) -> list[Path]:
     """Bring all Markdown pages up to date; returns the files that changed.
@@ -78,6 +80,7 @@ def write_pages(
         run: its results replace what an existing page says; results of other runs only fill gaps.
         changed: vendors whose pages may have changed; None: any.
         places: other file names.
+        gpus: lines for the summary about the GPUs the run held.
         more: further pages, put in place at the same moment.
 
     Raises:
@@ -89,7 +92,7 @@ def write_pages(
         latest = {key: history.latest for key, history in results.by_key.items()}
         models = models_of(plan.cases, latest.values())
         cluster = describe_cluster(campaign, run)
-        pages = {places.summary: _summary(places.summary, models, latest, results, run, cluster)}
+        pages = {places.summary: _summary(places.summary, models, latest, results, run, cluster, gpus)}
         news = {key: news_of(history) for key, history in results.by_key.items()}
         pages |= _vendor_pages(places, plan, models, latest, cluster, changed, news)
         pages[places.tracking] = _tracking(plan, models, latest, results, run, cluster)
@@ -113,6 +116,7 @@ def _summary(
     results: ResultsStore,
     run: RunInfo | None,
     cluster: str,
+    gpus: Sequence[str],
 ) -> bytes:
     existing = path.read_bytes() if path.exists() else None
     if existing is not None and not summary_md.usable(existing):
@@ -130,6 +134,7 @@ def _summary(
         current_run=run_id,
         updated=_newest(results, run),
         cluster=cluster,
+        gpus=gpus,
     )
 
 
@@ -262,6 +267,7 @@ class RunPages:
             info,
             changed=self._waiting,
             places=self._places,
+            gpus=gpu_lines(self.reader.view, self._cases, self._campaign),
             more=self._html_pages(info.run_id),
         )
         self._waiting = set()

@@ -12,6 +12,7 @@ from pytest_modelrt.reporting.markdown import cell, cells_of, is_row, row, with_
 from pytest_modelrt.reporting.models import Model, Names, plain
 from pytest_modelrt.reporting.page import Page
 from pytest_modelrt.reporting.summary_gateway import write_gateway
+from pytest_modelrt.reporting.summary_gpus import write_gpus
 from pytest_modelrt.reporting.summary_template import TEMPLATE, VENDOR_COLUMNS
 from pytest_modelrt.reporting.wording import (
     FAILED,
@@ -100,6 +101,7 @@ def render(
     current_run: str | None,
     updated: str,
     cluster: str,
+    gpus: Sequence[str] = (),
 ) -> bytes:
     """The page with everything of ours up to date.
 
@@ -111,6 +113,7 @@ def render(
         current_run: its results replace what the page says; others only fill gaps.
         updated: ``YYYY-MM-DD HH:MM:SS UTC`` of the newest data.
         cluster: free text for a page that does not exist yet.
+        gpus: what there is to say about the GPUs the current run held.
     """
     page = Page.of_bytes(existing) if existing else Page(TEMPLATE.format(updated=updated, cluster=cluster))
     apart = [latest[model.key] for model in models if model.vendor == maas_md.VENDOR and model.key in latest]
@@ -129,6 +132,7 @@ def render(
     _write_vendors(page, names, known)
     counts = Counts.of(known.status(key) for key in known.vendors)
     _write_stats(page, counts)
+    write_gpus(page, gpus)
     write_gateway(page, apart, after=_VENDORS)
     _write_log(page, attempts)
     _write_updated(page, updated)

@@ -49,6 +49,12 @@ TEMPLATE = """# Model Test Results Summary
 
 ---
 
+## GPUs Held
+
+No run has held any.
+
+---
+
 ## Status Legend
 
 | Symbol | Meaning |

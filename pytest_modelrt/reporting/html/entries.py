@@ -16,7 +16,7 @@ from pytest_modelrt.journal.resume import carried_of
 from pytest_modelrt.journal.trace import CaseTrace
 from pytest_modelrt.plan.model import Campaign, Case
 from pytest_modelrt.reporting.case_md import curl
-from pytest_modelrt.reporting.html.numbers import OUTCOMES, epoch, state
+from pytest_modelrt.reporting.numbers import OUTCOMES, epoch, state
 
 REQUEST_CHARS, RESPONSE_CHARS = 500, 600
 EVIDENCE_LINES, EVIDENCE_CHARS = 20, 400

@@ -20,11 +20,12 @@ from pytest_modelrt.journal.trace import CaseTrace, RunView
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting.html.entries import COLUMNS, STAGE_WORDS, Entry, anchor, entry_of, rerun_line
 from pytest_modelrt.reporting.html.gateway import tier_section
-from pytest_modelrt.reporting.html.numbers import (
+from pytest_modelrt.reporting.html.svg import Timeline, gpu_chart, slot_chart
+from pytest_modelrt.reporting.numbers import (
     OUTCOMES,
     Scale,
     gpu_holdings,
-    gpu_hours,
+    gpu_text,
     nodes,
     openings,
     peak,
@@ -33,7 +34,6 @@ from pytest_modelrt.reporting.html.numbers import (
     span_text,
     steps,
 )
-from pytest_modelrt.reporting.html.svg import Timeline, gpu_chart, slot_chart
 
 MANY = 1000
 """Cases from which on those that passed get no section, and their rows wait until somebody asks for them."""
@@ -137,7 +137,7 @@ class HtmlPage:
             "stages": STAGES,
             "breaker": openings(view, scale),
             "timeline": self._timeline.draw(view, scale, {item.id: item.anchor for item in entries}),
-            "gpu_text": _gpu_text(held, self._budget(view), scale),
+            "gpu_text": gpu_text(held, self._budget(view), scale),
             "gpu_chart": gpu_chart(held, scale, self._budget(view)),
             "tiers": self._tiers(view, scale),
             "rankings": _rankings(view),
@@ -269,14 +269,6 @@ def _carried(verdicts: Mapping[str, Verdict]) -> str:
 def _rerun(verdicts: Mapping[str, Verdict]) -> str:
     names = [case for case, v in verdicts.items() if v.outcome in (Outcome.FAILED, Outcome.ERROR)]
     return rerun_line(names) if 0 < len(names) <= RERUN_NAMES else ""
-
-
-def _gpu_text(held: Mapping[str, Any], budget: int, scale: Scale) -> str:
-    everything = [item for found in held.values() for item in found]
-    hours = gpu_hours(held)
-    used = 100 * hours * 3600 / (budget * scale.end) if budget else 0.0
-    top = peak(steps(everything))
-    return f"At most {top} of {budget} GPUs at once; {hours:.1f} GPU-hours, {used:.0f} % of the budget."
 
 
 def _rankings(view: RunView) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from pytest_modelrt.journal.model import Outcome
 from pytest_modelrt.journal.trace import CaseTrace, RunView
-from pytest_modelrt.reporting.html.numbers import Holding, Scale, openings, peak, span_text, state, steps
+from pytest_modelrt.reporting.numbers import Holding, Scale, openings, peak, span_text, state, steps
 
 WIDTH = 1100.0
 LEFT, RIGHT = 52.0, 8.0

@@ -22,7 +22,7 @@ from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting.aftermath import finish
 from pytest_modelrt.reporting.html import HtmlPage
 from pytest_modelrt.reporting.html.entries import rerun_line
-from pytest_modelrt.reporting.html.numbers import Holding, peak, steps
+from pytest_modelrt.reporting.numbers import Holding, peak, steps
 from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.reporting.wording import notes
 from tests.selftest.reporting.campaign import START, TROUBLES, Clockwork, some_troubles

@@ -22,9 +22,9 @@ from pytest_modelrt.journal.writer import JournalWriter
 from pytest_modelrt.plan.model import Campaign, Plan
 from pytest_modelrt.reporting import junit
 from pytest_modelrt.reporting.github import MOST_ANNOTATIONS, annotations_of, step_summary
-from pytest_modelrt.reporting.html.numbers import epoch
 from pytest_modelrt.reporting.live import Expected, LiveState, live_state
 from pytest_modelrt.reporting.live_text import frame, plain, status_line
+from pytest_modelrt.reporting.numbers import epoch
 from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.reporting.tracking_md import NOT_SUPPORTED
 from tests.selftest.reporting.campaign import START, TROUBLES, Clockwork, some_troubles

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_modelrt.journal.model import Outcome
+from pytest_modelrt.journal.model import Outcome, Stage
+from pytest_modelrt.journal.reader import read_run
 from pytest_modelrt.journal.results import ResultsStore
 from pytest_modelrt.plan.load import load_campaign, load_plan
 from pytest_modelrt.plan.model import Campaign, Plan
@@ -104,6 +105,36 @@ def test_a_run_of_one_vendor_leaves_the_others_alone(tmp_path: Path, plan: Plan,
     assert len(after.log) == 157 + 25
     changed = {name for name, data in markdown(tmp_path).items() if pages[name] != data}
     assert changed == {SUMMARY, "qwen-results.md", "failed-models.md", "test-tracking.md"}
+
+
+def gpus_held(reports: Path) -> dict[str, str]:
+    """Rows of the timeline in the summary, by name."""
+    text = (reports / SUMMARY).read_text(encoding="utf-8").partition("## GPUs Held")[2].partition("\n---")[0]
+    fence = text.split("```")[1].removeprefix("text\n") if "```" in text else ""
+    return {line.split()[0]: line for line in fence.splitlines()}
+
+
+def test_the_summary_shows_the_gpus_held_per_tier(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:
+    write_pages(tmp_path, plan, campaign, ResultsStore.open(tmp_path), None)
+    assert gpus_held(tmp_path) == {}
+    run = Clockwork(tmp_path, plan.cases, {})
+    run.write()
+    RunPages(tmp_path, plan, campaign, run.directory).update()
+    rows = gpus_held(tmp_path)
+    assert list(rows) == ["gpu1", "gpu2", "gpu4", "gpu8", "all"]
+    bars = {name: row.split()[1] for name, row in rows.items()}
+    assert {len(bar) for bar in bars.values()} == {60}
+    latest = read_run(run.directory).latest
+    small = [latest[case.id] for case in plan.cases if case.gpus == 1]
+    stays = [(s.started, trace.finished or "~") for trace in small for s in trace.spans if s.stage is Stage.SERVICE]
+    most = max(sum(start <= moment < end for start, end in stays) for moment, _ in stays)
+    assert rows["gpu1"].endswith(f"peak {most}")
+    assert "·" in bars["gpu8"]
+    one = next(case for case in plan.cases if case.gpus == 1)
+    second = Clockwork(tmp_path, [one], {}, run_id="20260201-120000-000000", started=START + timedelta(days=1))
+    second.write()
+    RunPages(tmp_path, plan, campaign, second.directory).update()
+    assert list(gpus_held(tmp_path)) == ["gpu1", "all"], "the latest run's"
 
 
 def test_an_infrastructure_error_is_no_verdict(tmp_path: Path, plan: Plan, campaign: Campaign) -> None:

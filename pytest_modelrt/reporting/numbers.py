@@ -245,6 +245,14 @@ def gpu_hours(holdings: Mapping[str, Sequence[Holding]]) -> float:
     return sum((item.end - item.start) * item.amount for found in holdings.values() for item in found) / 3600
 
 
+def gpu_text(held: Mapping[str, Sequence[Holding]], budget: int, scale: Scale) -> str:
+    """The GPUs a run held, in one sentence."""
+    hours = gpu_hours(held)
+    used = 100 * hours * 3600 / (budget * scale.end) if budget else 0.0
+    top = peak(steps(item for found in held.values() for item in found))
+    return f"At most {top} of {budget} GPUs at once; {hours:.1f} GPU-hours, {used:.0f} % of the budget."
+
+
 def span_text(seconds: float) -> str:
     """``45 s``, ``12 min``, ``3 h 05 min``."""
     if seconds < 120:
