@@ -12,6 +12,9 @@ from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.prefetch import Disk, DownloadTime, Room, download_time, next_downloads
 
+LOOK_EVERY = 150.0
+"""Cluster seconds between two looks at a download; most are over before the first one."""
+
 
 @dataclass(slots=True)
 class Copy:
@@ -25,6 +28,20 @@ class Copy:
     begun: float | None = None
     """When its case was handed out."""
     told: bool = False
+    moved: float = 0.0
+    """When it was last seen to have moved."""
+    mark: object = None
+    """Changes whenever it moves."""
+    looked: float = 0.0
+    """When somebody last looked."""
+
+    def __post_init__(self) -> None:
+        self.moved = self.looked = self.applied
+
+    @property
+    def open(self) -> bool:
+        """Whether it is on its way ahead of its case: nobody else looks after it."""
+        return self.ahead and self.complete is None and self.begun is None
 
 
 @dataclass(slots=True)
@@ -88,14 +105,36 @@ class AheadBooks:
     def next(self, *, paused: bool) -> list[Case]:
         """The models to apply now."""
         coming = [key for key in self._in_order() if key not in self._barred]
-        running = frozenset(
-            case_id
-            for case_id, copy in self.copies.items()
-            if copy.ahead and copy.complete is None and copy.begun is None
-        )
+        running = frozenset(case_id for case_id, copy in self.copies.items() if copy.open)
         held = {case_id: self.cases[case_id].weights_bytes for case_id in self.copies}
         cases = [self.cases[key] for key in coming]
         return next_downloads(cases, Disk(held, running, self.placed), self.room, token=self.token, paused=paused)
+
+    def to_look_at(self, now: float) -> list[str]:
+        """Downloads ahead nobody has looked at for a while."""
+        return [case_id for case_id, copy in self.copies.items() if copy.open and now - copy.looked >= LOOK_EVERY]
+
+    def next_look(self, now: float) -> float | None:
+        """Cluster seconds until ``to_look_at`` has something; None: there is nothing to wait for."""
+        left = [copy.looked + LOOK_EVERY - now for copy in self.copies.values() if copy.open]
+        return max(0.0, min(left)) if left else None
+
+    def looked(self, case_id: str, mark: object, patience: float, now: float) -> float | None:
+        """Somebody looked at a download; returns for how long it has stood still if that is a stall.
+
+        Args:
+            case_id: whose.
+            mark: equal to the one before when nothing has moved; None: no node has begun.
+            patience: cluster seconds without movement that mean a stall.
+            now: cluster seconds.
+        """
+        copy = self.copies.get(case_id)
+        if copy is None or not copy.open:
+            return None
+        copy.looked = now
+        if mark is None or mark != copy.mark:
+            copy.mark, copy.moved = mark, now
+        return now - copy.moved if now - copy.moved >= patience else None
 
     def _in_order(self) -> list[str]:
         """Playing the run through costs the controller some of its time: half the workers may start meanwhile."""

@@ -52,6 +52,8 @@ class Dispatch:
         """Case id -> how much of its download was waited for, where it ran ahead."""
         self._jobs: list[Job] = []
         """Without xdist: what has not started."""
+        self._placed: dict[str, tuple[str, ...]] = {}
+        """Case id -> the nodes that shall download its model."""
         self._carried: frozenset[str] = frozenset()
         """Case ids that an earlier run speaks for."""
         self._left: dict[str, set[str]] = {}
@@ -110,8 +112,9 @@ class Dispatch:
         self._carried = carried_cases(self._config, nodeids)
         fresh = [nodeid for nodeid in nodeids if not self._is_carried(case_of(nodeid, cases))]
         prediction = predict(fresh, self._run, self.workers, self._controller.capacity)
-        if prediction.placed:
-            write_placement(self._run.directory, prediction.placed)
+        self._placed = dict(prediction.placed)
+        if self._placed:
+            write_placement(self._run.directory, self._placed)
         self.makespan = Makespan(prediction, self._controller.clock, self._limits, self.workers)
         note(self._config, "forecast", {**prediction.as_data(), "carried": sorted(self._carried)})
         for nodeid in fresh:
@@ -168,6 +171,7 @@ class Dispatch:
             told=self._tell,
             trouble=lambda text: note(config, "prefetch", {"text": text}, kind=EventKind.WARNING),
             seen=lambda case_id, what: note(config, what, {}, case=case_id),
+            withdrawn=self._withdrawn,
             may_apply=self.leases.hold_name if self.leases is not None else lambda cluster, case: True,
         )
         prefetch.start()
@@ -178,6 +182,13 @@ class Dispatch:
         self.downloads[case_id] = times
         said = {"waited": round(times.waited, 1), "hidden": round(times.hidden, 1)}
         note(self._config, "download-ahead", said, case=case_id)
+
+    def _withdrawn(self, case_id: str, seconds: float, nodes: Sequence[str]) -> None:
+        """In the thread of the downloads: whatever is wrong with those nodes, the case shall not be bound to them."""
+        self._placed.pop(case_id, None)
+        write_placement(self._run.directory, self._placed)
+        text = f"its download ahead stood still for {seconds:.0f} s on {', '.join(nodes)}: it begins anew, on all nodes"
+        note(self._config, "download-ahead-stalled", {"text": text}, case=case_id, kind=EventKind.WARNING)
 
     def _changed(self, state: SchedulerState) -> None:
         """The scheduler started something, or something ended."""

@@ -1,4 +1,5 @@
-"""Which nodes download which model: written by the controller before the first case, read where it is applied."""
+"""Which nodes download which model: the controller writes it before the first case, and again when a choice turns out
+bad; it is read where a model is applied."""
 
 from __future__ import annotations
 
@@ -17,8 +18,6 @@ FILE = "placement.json"
 Placement = Mapping[str, Sequence[str]]
 """Case id -> nodes; a case that is not in it downloads to all."""
 
-_READ = pytest.StashKey[Placement]()
-
 
 def write_placement(run_dir: Path, placement: Placement) -> None:
     """Tell every process of the run."""
@@ -26,8 +25,7 @@ def write_placement(run_dir: Path, placement: Placement) -> None:
 
 
 def nodes_of(config: pytest.Config, case: Case) -> tuple[str, ...]:
-    """The nodes that are to download the model of a case; empty: no choice was made."""
-    if _READ not in config.stash:
-        path = config.stash[RUN].directory / FILE
-        config.stash[_READ] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return tuple(config.stash[_READ].get(case.id, ()))
+    """The nodes that are to download the model of a case; empty: no choice was made, or it was taken back."""
+    path = config.stash[RUN].directory / FILE
+    placement: Placement = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return tuple(placement.get(case.id, ()))

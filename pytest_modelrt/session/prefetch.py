@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from pytest_modelrt.clock import Deadline
 from pytest_modelrt.cluster.cluster import Cluster
@@ -43,6 +43,7 @@ class Prefetch:
         told: Told,
         trouble: Callable[[str], None],
         seen: Callable[[str, str], None] = lambda case_id, what: None,
+        withdrawn: Callable[[str, float, tuple[str, ...]], None] = lambda case_id, seconds, nodes: None,
         may_apply: Callable[[Cluster, Case], bool] = lambda cluster, case: True,
     ) -> None:
         """Take what the thread needs.
@@ -57,6 +58,8 @@ class Prefetch:
             told: called in the thread when a case's times are known.
             trouble: called in the thread with one line when it must end before its time.
             seen: called in the thread with a case and ``BEGUN`` or ``COMPLETE``.
+            withdrawn: called in the thread with a case whose download stood still, for how many cluster seconds, and on
+                which nodes, before its model is deleted.
             may_apply: asked in the thread whether no other run uses the names of a case.
         """
         self._books = books
@@ -70,6 +73,7 @@ class Prefetch:
         self._told = told
         self._trouble = trouble
         self._seen = seen
+        self._withdrawn = withdrawn
         self._may_apply = may_apply
         self._inbox = SimpleQueue[Callable[[float], None] | None]()
         self._ended = threading.Event()
@@ -118,23 +122,40 @@ class Prefetch:
             cluster = self._connect()
             self._books.token = _has_token(cluster)
             threading.Thread(target=self._follow, args=(cluster,), name="modelrt-models", daemon=True).start()
-            while (message := self._inbox.get()) is not None:
-                message(cluster.clock.monotonic())
-                while not self._inbox.empty() and (message := self._inbox.get()) is not None:
-                    message(cluster.clock.monotonic())
-                if self._ended.is_set():
-                    return
+            while not self._ended.is_set():
+                self._listen(cluster)
                 self._step(cluster)
         except Exception as error:  # whatever it is, cases download for themselves
             self._ended.set()
             self._trouble(f"no more downloads ahead: {type(error).__name__}: {error}")
 
+    def _listen(self, cluster: Cluster) -> None:
+        """Take what others said; wait for it, or for the time to look at a download."""
+        look = self._books.next_look(cluster.clock.monotonic())
+        with contextlib.suppress(Empty):
+            message = self._inbox.get(timeout=None if look is None else look / cluster.clock.speed)
+            if message is not None:
+                message(cluster.clock.monotonic())
+        self._catch_up(cluster)
+
+    def _catch_up(self, cluster: Cluster) -> None:
+        """Take what was said meanwhile."""
+        with contextlib.suppress(Empty):
+            while True:
+                message = self._inbox.get_nowait()
+                if message is not None:
+                    message(cluster.clock.monotonic())
+
     def _step(self, cluster: Cluster) -> None:
+        if self._ended.is_set():
+            return
         self._ready = self._books.ready
         for case_id, times in self._books.times().items():
             self._told(case_id, times)
         while self._over:
             self._remove(self._over.pop())
+        for case_id in self._books.to_look_at(cluster.clock.monotonic()):
+            self._look(cluster, case_id)
         for case in self._books.next(paused=self._paused()):
             if self._ended.is_set():
                 return
@@ -159,6 +180,25 @@ class Prefetch:
             # What cannot be deleted now is the sweep's.
             with contextlib.suppress(StackFailure, ClusterError):
                 self._stacks[case_id].delete_model()
+
+    def _look(self, cluster: Cluster, case_id: str) -> None:
+        """A download that stands still keeps its nodes from others: it goes, and its case begins anew."""
+        stack = self._stack(cluster, self._books.cases[case_id])
+        if stack is None:
+            return
+        try:
+            seen = stack.download_progress()
+        except ClusterError:
+            return  # the next look
+        self._catch_up(cluster)  # its case may have begun
+        now = cluster.clock.monotonic()
+        mark, patience = (seen.mark, seen.patience) if seen is not None else (None, 0.0)
+        still = self._books.looked(case_id, mark, patience, now)
+        if still is None or seen is None:
+            return
+        self._books.bar(case_id)
+        self._withdrawn(case_id, still, seen.nodes)
+        self._remove(case_id)
 
     def _stack(self, cluster: Cluster, case: Case) -> DownloadsAhead | None:
         if case.id not in self._stacks:

@@ -72,6 +72,18 @@ class StackRequest:
     """The nodes that are to download the model; empty: those its file says."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A download, looked at once."""
+
+    mark: object
+    """Equal to that of an earlier look when nothing has moved between the two."""
+    patience: float
+    """Cluster seconds without movement that mean a stall."""
+    nodes: tuple[str, ...]
+    """Where it is under way."""
+
+
 @runtime_checkable
 class DownloadsAhead(Protocol):
     """What a stack adds whose models can be downloaded before their case begins."""
@@ -85,6 +97,13 @@ class DownloadsAhead(Protocol):
 
     def model_complete(self, model: Object) -> bool:
         """Whether enough nodes hold the model, by its status."""
+
+    def download_progress(self) -> Progress | None:
+        """How far the download is; None while no node has begun it.
+
+        Raises:
+            ClusterError: it cannot be seen now.
+        """
 
     def delete_model(self) -> Ready:
         """Delete the model."""

@@ -65,7 +65,9 @@ def relaxed(deadlines: Deadlines, speed: float) -> Deadlines:
     if speed <= 1:
         return deadlines
     least = round(LEAST_REAL_SECONDS * speed)
-    return Deadlines(**{field.name: max(least, getattr(deadlines, field.name)) for field in fields(Deadlines)})
+    longer = {field.name: max(least, getattr(deadlines, field.name)) for field in fields(Deadlines)}
+    # All new services queue for the one worker that reconciles them, and requests do not get faster with the clock.
+    return Deadlines(**longer | {"reconcile": max(2 * least, deadlines.reconcile)})
 
 
 def dig(obj: Any, *path: str) -> Any:

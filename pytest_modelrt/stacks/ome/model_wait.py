@@ -27,6 +27,14 @@ BLIND_BYTES_PER_SECOND = 33e6
 progress: models of a few gigabytes took up to 55 minutes, and downloads run at 100 MB/s, with a factor of three."""
 
 
+def longest_silence(context: Context) -> float:
+    """Cluster seconds without a sign of progress that mean a stall."""
+    idle = float(context.deadlines.model_idle)
+    if not is_old(context.cluster):
+        return idle
+    return max(idle, BLIND, context.case.weights_bytes / BLIND_BYTES_PER_SECOND)
+
+
 @dataclass(slots=True)
 class ModelWait:
     """The wait for one model."""
@@ -39,7 +47,7 @@ class ModelWait:
     _fingerprint: tuple[object, ...] = ()
     _nodes: tuple[int, int] = (-1, -1)
     _idle: float = 0.0
-    """Cluster seconds without a sign of progress that mean a stall."""
+    """``longest_silence``, asked for once."""
     _labelled: bool = False
     """Whether enough nodes carried the model's label at the last look."""
 
@@ -50,7 +58,7 @@ class ModelWait:
             StackFailure: ``terminal-state``, ``not-picked-up``, ``no-progress``, ``deadline`` or ``deleted``.
         """
         started = self._moved = self.context.now()
-        self._idle = self._longest_silence()
+        self._idle = longest_silence(self.context)
         name = self.context.names.model.name
         look_at = started + self._patience(started)
         with self.context.cluster.changes([Selection(CLUSTER_BASE_MODEL, name=name)]) as changes:
@@ -81,12 +89,6 @@ class ModelWait:
     @property
     def _settle_time(self) -> float:
         return self.context.patience(SETTLE)
-
-    def _longest_silence(self) -> float:
-        idle = float(self.context.deadlines.model_idle)
-        if not is_old(self.context.cluster):
-            return idle
-        return max(idle, BLIND, self.context.case.weights_bytes / BLIND_BYTES_PER_SECOND)
 
     def _patience(self, started: float) -> float:
         """How long to listen before looking at the nodes: shorter when the status already looks final."""

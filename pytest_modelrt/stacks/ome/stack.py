@@ -14,12 +14,13 @@ from pytest_modelrt.stacks.ome.context import Context, dig, name_of, relaxed
 from pytest_modelrt.stacks.ome.download_nodes import nodes_of, placed
 from pytest_modelrt.stacks.ome.evidence import Collector
 from pytest_modelrt.stacks.ome.files import CaseFiles, read_files
-from pytest_modelrt.stacks.ome.model_wait import ModelWait
+from pytest_modelrt.stacks.ome.model_wait import ModelWait, longest_silence
 from pytest_modelrt.stacks.ome.names import ENGINE, ENGINE_CONTAINER, ROUTER, Names
+from pytest_modelrt.stacks.ome.node_entries import read_entries
 from pytest_modelrt.stacks.ome.preflight import check_before_touching
 from pytest_modelrt.stacks.ome.repair import admit_gated, fit_runtime
 from pytest_modelrt.stacks.ome.service_wait import ServiceWait
-from pytest_modelrt.stacks.protocol import Endpoint, Ready, StackFailure, StackRequest
+from pytest_modelrt.stacks.protocol import Endpoint, Progress, Ready, StackFailure, StackRequest
 
 RESETTLE_SECONDS = 60.0
 """Cluster seconds between the end of a model and its re-creation: every agent still gets a second delete task, keyed by
@@ -87,6 +88,12 @@ class OmeStack:
     def model_complete(self, model: Object) -> bool:
         """Whether the wanted nodes hold the model."""
         return len(dig(model, "status", "nodesReady") or ()) >= self._context.nodes_wanted
+
+    def download_progress(self) -> Progress | None:
+        """What the agents say of the model, or None while none of them works on it."""
+        entries = read_entries(self._context.cluster, self._context.names.model.name)
+        under_way = tuple(entries.with_status("Updating"))
+        return Progress(entries.fingerprint(), longest_silence(self._context), under_way) if under_way else None
 
     def apply_runtime(self) -> Ready:
         """Compare with the model as the platform now describes it, repair by policy, create."""
