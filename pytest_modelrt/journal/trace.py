@@ -54,9 +54,9 @@ class CaseTrace:
 
     @property
     def download_ahead(self) -> str | None:
-        """Since when its model is fetched ahead; None: it is not, or it has arrived."""
+        """Since when its model is fetched ahead; None: it is not any more."""
         said = {str(event.data.get("what")): event.time for event in self.observations}
-        return None if COMPLETE in said else said.get(BEGUN)
+        return None if COMPLETE in said or WITHDRAWN in said else said.get(BEGUN)
 
     @property
     def current(self) -> StageSpan | None:
@@ -72,7 +72,7 @@ KILLED = "controller-killed"
 
 CLOCK = "clock"
 """``data.what`` of a note of the run that says how many cluster seconds (``seconds``) have passed at its time."""
-BEGUN, COMPLETE = "download-begun", "download-complete"
+BEGUN, COMPLETE, WITHDRAWN = "download-begun", "download-complete", "download-withdrawn"
 """``data.what`` of what the controller says about a download ahead of its case."""
 
 

@@ -134,7 +134,8 @@ class AheadBooks:
         copy.looked = now
         if mark is None or mark != copy.mark:
             copy.mark, copy.moved = mark, now
-        return now - copy.moved if now - copy.moved >= patience else None
+        still = now - copy.moved
+        return still if mark is not None and still >= patience else None
 
     def _in_order(self) -> list[str]:
         """Playing the run through costs the controller some of its time: half the workers may start meanwhile."""

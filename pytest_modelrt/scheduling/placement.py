@@ -6,6 +6,7 @@ long a campaign takes. A case needs its model on a few nodes only; so each model
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,8 @@ from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.limits import Limits
 
 ROOM = 1.5
-"""Nodes for pods that share a node: so many times those that their GPUs fill at most, as they cannot be packed without
-gaps."""
+"""So many times the nodes that running pods fill at most: those that share nodes cannot be packed without gaps, and
+downloads for cases that come next need nodes of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,9 @@ def _parts(
         alone: sum(seconds[case.id] * max(copies, case.serving.nodes) for case in group)
         for alone, group in groups.items()
     }
-    cuts = range(least[True], len(ordered) - least[False] + 1)
+    most = len(ordered) - least[False]
+    roomy = math.ceil(ROOM * least[True]) if len(groups[True]) > 1 else 0
+    cuts = range(max(least[True], min(roomy, most)), most + 1)
     if not cuts:
         return None
     cut = min(cuts, key=lambda cut: max(_share(work[True], cut), _share(work[False], len(ordered) - cut)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_modelrt.journal.model import EventKind, Verdict
+from pytest_modelrt.journal.trace import WITHDRAWN
 from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.ahead import AheadBooks
 from pytest_modelrt.scheduling.gate import Gate
@@ -185,10 +186,12 @@ class Dispatch:
 
     def _withdrawn(self, case_id: str, seconds: float, nodes: Sequence[str]) -> None:
         """In the thread of the downloads: whatever is wrong with those nodes, the case shall not be bound to them."""
-        self._placed.pop(case_id, None)
+        self._placed[case_id] = ()
         write_placement(self._run.directory, self._placed)
-        text = f"its download ahead stood still for {seconds:.0f} s on {', '.join(nodes)}: it begins anew, on all nodes"
-        note(self._config, "download-ahead-stalled", {"text": text}, case=case_id, kind=EventKind.WARNING)
+        note(self._config, WITHDRAWN, {"seconds": round(seconds, 1), "nodes": list(nodes)}, case=case_id)
+        where = ", ".join(nodes)
+        text = f"download-withdrawn: ahead of its case it stood still for {seconds:.0f} s on {where}; now on all nodes"
+        note(self._config, "prefetch", {"text": text}, case=case_id, kind=EventKind.WARNING)
 
     def _changed(self, state: SchedulerState) -> None:
         """The scheduler started something, or something ended."""

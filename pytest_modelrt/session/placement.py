@@ -15,8 +15,12 @@ from pytest_modelrt.session.run import RUN
 
 FILE = "placement.json"
 
+STALLED = "download-stuck"
+"""Cause of a download that was withdrawn before its case began."""
+
 Placement = Mapping[str, Sequence[str]]
-"""Case id -> nodes; a case that is not in it downloads to all."""
+"""Case id -> nodes. A case that is not in it downloads to all; so does one without nodes: a download ahead stood still
+on those it had, and was withdrawn."""
 
 
 def write_placement(run_dir: Path, placement: Placement) -> None:
@@ -25,7 +29,16 @@ def write_placement(run_dir: Path, placement: Placement) -> None:
 
 
 def nodes_of(config: pytest.Config, case: Case) -> tuple[str, ...]:
-    """The nodes that are to download the model of a case; empty: no choice was made, or it was taken back."""
+    """The nodes that are to download the model of a case; empty: all."""
+    return tuple(_read(config).get(case.id, ()))
+
+
+def was_withdrawn(config: pytest.Config, case: Case) -> bool:
+    """Whether the first try of its download was made, and failed, ahead of the case."""
+    return not _read(config).get(case.id, ("any",))
+
+
+def _read(config: pytest.Config) -> Placement:
     path = config.stash[RUN].directory / FILE
-    placement: Placement = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return tuple(placement.get(case.id, ()))
+    found: Placement = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found

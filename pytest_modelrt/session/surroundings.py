@@ -21,7 +21,7 @@ from pytest_modelrt.plan.model import Campaign, Case
 from pytest_modelrt.redaction import redact_value
 from pytest_modelrt.reporting.junit import properties
 from pytest_modelrt.session.outcomes import VERDICT
-from pytest_modelrt.session.placement import nodes_of
+from pytest_modelrt.session.placement import STALLED, nodes_of, was_withdrawn
 from pytest_modelrt.session.run import RUN, Run
 from pytest_modelrt.stacks.protocol import Observe, Stack, StackRequest
 from pytest_modelrt.stages.life import CaseLife, Surroundings
@@ -102,6 +102,7 @@ def new_life(request: pytest.FixtureRequest, case: Case) -> CaseLife:
         interrupted=run.interrupted,
         keep=lambda evidence: keep_evidence(run, case, evidence),
         worker=run.worker,
+        spent=(STALLED,) if was_withdrawn(config, case) else (),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
@@ -73,8 +73,13 @@ class CaseLife:
         interrupted: threading.Event,
         keep: Callable[[Evidence], None] = lambda evidence: None,
         worker: str = "main",
+        spent: Iterable[str] = (),
     ) -> None:
-        """Take what the attempt needs; ``keep`` puts the evidence of a stage that gave up where people find it."""
+        """Take what the attempt needs.
+
+        ``keep`` puts the evidence of a stage that gave up where people find it; ``spent`` names causes a try failed
+        with before the case began.
+        """
         self.case = case
         self.record = Record(case=case.id, started=rfc3339(utc_now()))
         self.leftovers: list[str] = []
@@ -96,6 +101,7 @@ class CaseLife:
             lambda: self._clock,
             interrupted,
             self._retried,
+            spent,
         )
         self._write(EventKind.CASE_STARTED)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_never
@@ -49,6 +49,7 @@ class Retries:
         clock: Callable[[], Clock],
         interrupted: threading.Event,
         tell: Callable[[Retry], None],
+        spent: Iterable[str] = (),
     ) -> None:
         """Take what retries need.
 
@@ -57,12 +58,13 @@ class Retries:
             clock: the cluster's clock, once it is known.
             interrupted: ends a backoff, and forbids more tries.
             tell: called before each retry.
+            spent: causes a try failed with before the case began.
         """
         self._stack = stack
         self._clock = clock
         self._interrupted = interrupted
         self._tell = tell
-        self._used = Counter[str]()
+        self._used = Counter[str](spent)
         self._mended: tuple[str, ...] = ()
 
     def run(self, stage: Stage, attempt: Callable[[], Ready]) -> Ready:

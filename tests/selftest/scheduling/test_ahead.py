@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_modelrt.scheduling.ahead import AheadBooks
+from pytest_modelrt.scheduling.ahead import LOOK_EVERY, AheadBooks
 from pytest_modelrt.scheduling.jobs import make_jobs
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.prefetch import DownloadTime, Room
@@ -92,3 +92,29 @@ def test_the_order_follows_what_starts_and_what_comes_back() -> None:
     assert asked(made) == ["m4", "m5"]
     made.wait([])
     assert asked(made) == []
+
+
+def test_a_download_that_stands_still_is_seen_at_the_next_looks() -> None:
+    made = books()
+    made.applied("a/m0", 0.0)
+    assert made.next_look(0.0) == LOOK_EVERY
+    assert made.to_look_at(LOOK_EVERY - 1) == []
+    assert made.to_look_at(LOOK_EVERY) == ["a/m0"]
+    assert made.looked("a/m0", None, 0.0, 150.0) is None, "no node has begun: it queues"
+    assert made.looked("a/m0", ("n1", 0), 300.0, 300.0) is None, "the first look at it"
+    assert made.looked("a/m0", ("n1", 0), 300.0, 450.0) is None
+    assert made.looked("a/m0", ("n1", 0), 300.0, 600.0) == 300.0
+    assert made.looked("a/m0", ("n1", 5), 300.0, 750.0) is None, "it moved"
+
+
+def test_nobody_looks_at_downloads_that_are_over_or_whose_case_runs() -> None:
+    made = books()
+    for number, key in enumerate(("a/m0", "a/m1", "a/m2")):
+        made.applied(key, float(number))
+    made.complete("a/m0", 5.0)
+    made.begin("a/m1", 6.0)
+    assert made.to_look_at(1000.0) == ["a/m2"]
+    assert made.looked("a/m1", "x", 0.0, 1000.0) is None
+    made.gone("a/m2")
+    assert made.next_look(1000.0) is None
+    assert made.ready == {"a/m0"}

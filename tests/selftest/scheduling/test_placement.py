@@ -39,6 +39,14 @@ def test_downloads_are_spread_evenly_and_whole_nodes_are_kept_for_large_pods() -
     assert max(load[node] for node in small) - min(load[node] for node in small) <= 1
 
 
+def test_several_large_cases_have_room_to_download_for_the_next_one() -> None:
+    assert len(set().union(*placed(cases(*[8] * 6, 1), FOURTEEN).values())) > 4 + 4
+    one = placed(cases(8, *[1] * 6), FOURTEEN)
+    assert len(one["a/m0"]) == 4
+    six = placed(cases(32, 32, 1), FOURTEEN[:8])
+    assert len(six["a/m0"] | six["a/m1"]) == 4, "where the others need the rest, what they need must do"
+
+
 def test_a_case_on_several_nodes_gets_that_many() -> None:
     found = placed(cases(48, 1), FOURTEEN, limits=Limits(TIERS, 112, 64))
     assert len(found["a/m0"]) == 6
