@@ -155,9 +155,16 @@ class Cluster:
         self._require_live_ours(ref, self.run_id)
         return self._write("PUT", objects.path(ref), obj, {"fieldManager": MANAGER, "fieldValidation": "Strict"})
 
-    def patch(self, ref: Ref, patch: Mapping[str, Any] | Sequence[Any], kind: PatchKind = "merge") -> Object:
-        """Patch an object of ours; raises ApiError NotFound, NotOurs."""
-        self._require_live_ours(ref, self.run_id)
+    def patch(
+        self, ref: Ref, patch: Mapping[str, Any] | Sequence[Any], kind: PatchKind = "merge", *, known_ours: bool = False
+    ) -> Object:
+        """Patch an object of ours; raises ApiError NotFound, NotOurs.
+
+        ``known_ours``: the patch names the resource version we last saw, and that one was ours, so there is no need to
+        look: any other version is a conflict.
+        """
+        if not known_ours:
+            self._require_live_ours(ref, self.run_id)
         return self._write("PATCH", objects.path(ref), patch, {"fieldManager": MANAGER}, _PATCH_TYPES[kind])
 
     def get(self, ref: Ref) -> Object | None:

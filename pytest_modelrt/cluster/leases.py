@@ -29,7 +29,7 @@ class HeldLease:
         """Start the duration anew; False when the lease is lost (taken over, deleted), for good."""
         patch = {"metadata": {"resourceVersion": self.version}, "spec": {"renewTime": _micro_time(utc_now())}}
         try:
-            renewed = self.cluster.patch(self.ref, patch)
+            renewed = self.cluster.patch(self.ref, patch, known_ours=True)
         except NotOurs:
             return False
         except ApiError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_modelrt.cluster.model import CLUSTER_BASE_MODEL, RUN_ID, Object, Ref
+from pytest_modelrt.cluster.model import RUN_ID, Object, Ref
 from pytest_modelrt.cluster.ownership import is_ours
 from pytest_modelrt.journal.model import Stage
 from pytest_modelrt.manifests.fit import weights_fit
@@ -23,7 +23,7 @@ def check_before_touching(context: Context, files: CaseFiles, campaign: Campaign
         ClusterError: the platform's kinds are not served, or the API refuses us.
     """
     case = context.case
-    context.cluster.list(CLUSTER_BASE_MODEL, labels=f"{RUN_ID}={context.owner.run_id}")
+    context.cluster.get(context.names.model)  # a cluster without the platform refuses
     hardware = _hardware(context, campaign.hardware)
     why = weights_fit(case, hardware)
     why = why or Limits.of(campaign).refusal(max(case.gpus, case.serving.tensor_parallel))
