@@ -110,12 +110,15 @@ class AheadBooks:
         cases = [self.cases[key] for key in coming]
         return next_downloads(cases, Disk(held, running, self.placed), self.room, token=self.token, paused=paused)
 
-    def to_look_at(self, now: float) -> list[str]:
-        """Downloads ahead nobody has looked at for a while."""
-        return [case_id for case_id, copy in self.copies.items() if copy.open and now - copy.looked >= LOOK_EVERY]
+    def due(self, now: float) -> list[str]:
+        """Downloads ahead nobody has looked at for a while; from now on they count as looked at."""
+        found = {key: copy for key, copy in self.copies.items() if copy.open and now - copy.looked >= LOOK_EVERY}
+        for copy in found.values():
+            copy.looked = now
+        return list(found)
 
     def next_look(self, now: float) -> float | None:
-        """Cluster seconds until ``to_look_at`` has something; None: there is nothing to wait for."""
+        """Cluster seconds until something is ``due``; None: there is nothing to wait for."""
         left = [copy.looked + LOOK_EVERY - now for copy in self.copies.values() if copy.open]
         return max(0.0, min(left)) if left else None
 
@@ -131,7 +134,6 @@ class AheadBooks:
         copy = self.copies.get(case_id)
         if copy is None or not copy.open:
             return None
-        copy.looked = now
         if mark is None or mark != copy.mark:
             copy.mark, copy.moved = mark, now
         still = now - copy.moved

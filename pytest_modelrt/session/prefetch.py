@@ -154,7 +154,7 @@ class Prefetch:
             self._told(case_id, times)
         while self._over:
             self._remove(self._over.pop())
-        for case_id in self._books.to_look_at(cluster.clock.monotonic()):
+        for case_id in self._books.due(cluster.clock.monotonic()):
             self._look(cluster, case_id)
         for case in self._books.next(paused=self._paused()):
             if self._ended.is_set():

@@ -25,6 +25,8 @@ def check_before_touching(context: Context, files: CaseFiles, campaign: Campaign
     case = context.case
     context.cluster.get(context.names.model)  # a cluster without the platform refuses
     hardware = _hardware(context, campaign.hardware)
+    # Nobody can wait for more nodes than there are.
+    context.nodes_wanted = max(case.serving.nodes, min(context.nodes_wanted, hardware.nodes))
     why = weights_fit(case, hardware)
     why = why or Limits.of(campaign).refusal(max(case.gpus, case.serving.tensor_parallel))
     if why is not None:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from pytest_modelrt.journal.model import Stage
+from pytest_modelrt.journal.reader import read_run
+from pytest_modelrt.journal.rundir import find_run
 from pytest_modelrt.scheduling.jobs import without_hopeless
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.placement import Machine
@@ -37,6 +40,16 @@ def test_two_nodes_of_eight_on_the_simulator(campaign: pytest.Pytester) -> None:
             "*32 GPUs asked, the cluster has 16*",
         ]
     )
+
+
+def test_a_small_cluster_is_not_asked_for_more_nodes_than_it_has(campaign: pytest.Pytester) -> None:
+    result = campaign.runpytest_subprocess("-n1", "-k", "Qwen3-0.6B", "--modelrt-nodes=2")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*download-partial-nodes*")
+    [trace] = read_run(find_run(campaign.path / "pages")).traces
+    model = next(span for span in trace.spans if span.stage is Stage.MODEL)
+    assert model.data["facts"]["nodes_ready"] == 2
 
 
 def test_the_smaller_of_campaign_and_cluster_is_the_budget() -> None:

@@ -98,8 +98,9 @@ def test_a_download_that_stands_still_is_seen_at_the_next_looks() -> None:
     made = books()
     made.applied("a/m0", 0.0)
     assert made.next_look(0.0) == LOOK_EVERY
-    assert made.to_look_at(LOOK_EVERY - 1) == []
-    assert made.to_look_at(LOOK_EVERY) == ["a/m0"]
+    assert made.due(LOOK_EVERY - 1) == []
+    assert made.due(LOOK_EVERY) == ["a/m0"]
+    assert made.next_look(LOOK_EVERY) == LOOK_EVERY, "also when the look failed"
     assert made.looked("a/m0", None, 0.0, 150.0) is None, "no node has begun: it queues"
     assert made.looked("a/m0", ("n1", 0), 300.0, 300.0) is None, "the first look at it"
     assert made.looked("a/m0", ("n1", 0), 300.0, 450.0) is None
@@ -113,7 +114,7 @@ def test_nobody_looks_at_downloads_that_are_over_or_whose_case_runs() -> None:
         made.applied(key, float(number))
     made.complete("a/m0", 5.0)
     made.begin("a/m1", 6.0)
-    assert made.to_look_at(1000.0) == ["a/m2"]
+    assert made.due(1000.0) == ["a/m2"]
     assert made.looked("a/m1", "x", 0.0, 1000.0) is None
     made.gone("a/m2")
     assert made.next_look(1000.0) is None
