@@ -61,6 +61,8 @@ class AheadBooks:
     _waiting: list[Job] = field(default_factory=list)
     _seen: dict[str, float] = field(default_factory=dict)
     _barred: set[str] = field(default_factory=set)
+    _completed: float = 0.0
+    """When a download last came to its end."""
     _coming: list[str] = field(default_factory=list)
     """Cases in the order in which they will start, as last worked out."""
     _worked_out: frozenset[str] = frozenset()
@@ -86,7 +88,7 @@ class AheadBooks:
         copy = self.copies.get(case_id)
         if copy is None or copy.complete is not None:
             return False
-        copy.complete = now
+        copy.complete = self._completed = now
         return copy.ahead
 
     @property
@@ -125,11 +127,13 @@ class AheadBooks:
     def looked(self, case_id: str, mark: object, patience: float, now: float) -> float | None:
         """Somebody looked at a download; returns for how long it has stood still if that is a stall.
 
+        It is none while no other download comes to its end either: then the agents or the hub have trouble.
+
         Args:
             case_id: whose.
             mark: equal to the one before when nothing has moved; None: no node has begun.
             patience: cluster seconds without movement that mean a stall.
-            now: cluster seconds.
+            now: cluster seconds, without those the API was away.
         """
         copy = self.copies.get(case_id)
         if copy is None or not copy.open:
@@ -137,7 +141,7 @@ class AheadBooks:
         if mark is None or mark != copy.mark:
             copy.mark, copy.moved = mark, now
         still = now - copy.moved
-        return still if mark is not None and still >= patience else None
+        return still if mark is not None and still >= patience and self._completed > copy.moved else None
 
     def _in_order(self) -> list[str]:
         """Playing the run through costs the controller some of its time: half the workers may start meanwhile."""

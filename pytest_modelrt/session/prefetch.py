@@ -131,11 +131,11 @@ class Prefetch:
 
     def _listen(self, cluster: Cluster) -> None:
         """Take what others said; wait for it, or for the time to look at a download."""
-        look = self._books.next_look(cluster.clock.monotonic())
+        look = self._books.next_look(_now(cluster))
         with contextlib.suppress(Empty):
             message = self._inbox.get(timeout=None if look is None else look / cluster.clock.speed)
             if message is not None:
-                message(cluster.clock.monotonic())
+                message(_now(cluster))
         self._catch_up(cluster)
 
     def _catch_up(self, cluster: Cluster) -> None:
@@ -144,7 +144,7 @@ class Prefetch:
             while True:
                 message = self._inbox.get_nowait()
                 if message is not None:
-                    message(cluster.clock.monotonic())
+                    message(_now(cluster))
 
     def _step(self, cluster: Cluster) -> None:
         if self._ended.is_set():
@@ -154,7 +154,7 @@ class Prefetch:
             self._told(case_id, times)
         while self._over:
             self._remove(self._over.pop())
-        for case_id in self._books.due(cluster.clock.monotonic()):
+        for case_id in self._books.due(_now(cluster)):
             self._look(cluster, case_id)
         for case in self._books.next(paused=self._paused()):
             if self._ended.is_set():
@@ -171,7 +171,7 @@ class Prefetch:
         except (StackFailure, ClusterError):
             self._books.bar(case.id)
         else:
-            self._books.applied(case.id, cluster.clock.monotonic())
+            self._books.applied(case.id, _now(cluster))
             self._seen(case.id, BEGUN)
 
     def _remove(self, case_id: str) -> None:
@@ -184,14 +184,14 @@ class Prefetch:
     def _look(self, cluster: Cluster, case_id: str) -> None:
         """A download that stands still keeps its nodes from others: it goes, and its case begins anew."""
         stack = self._stack(cluster, self._books.cases[case_id])
-        if stack is None:
+        if stack is None or self._paused():
             return
         try:
             seen = stack.download_progress()
         except ClusterError:
             return  # the next look
         self._catch_up(cluster)  # its case may have begun
-        now = cluster.clock.monotonic()
+        now = _now(cluster)
         mark, patience = (seen.mark, seen.patience) if seen is not None else (None, 0.0)
         still = self._books.looked(case_id, mark, patience, now)
         if still is None or seen is None:
@@ -215,6 +215,7 @@ class Prefetch:
             for _, event in cluster.watch_many([selection], Deadline(cluster.clock, FOR_EVER), self._ended):
                 self._inbox.put(self._taken(cluster, event.type, event.object))
         except Exception as error:  # as above
+            self._ended.set()
             self._trouble(f"no more downloads ahead: {type(error).__name__}: {error}")
             self._inbox.put(None)
 
@@ -234,6 +235,11 @@ class Prefetch:
                 self._seen(case_id, COMPLETE)
 
         return take
+
+
+def _now(cluster: Cluster) -> float:
+    """Cluster seconds that count: those in which the API was away do not."""
+    return cluster.clock.monotonic() - cluster.outage_seconds
 
 
 def _has_token(cluster: Cluster) -> bool:

@@ -14,6 +14,7 @@ SCENE = """
 models:
 - {match: "*", download: cached}
 - {match: smollm-1-7b, startup: {seconds: 700}}
+- {match: qwen3-0-6b, download: {seconds: 400}}
 - {match: smollm-360m, download: {cached: false, stuck_at: 0.0}}
 """
 

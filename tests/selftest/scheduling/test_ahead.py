@@ -104,7 +104,10 @@ def test_a_download_that_stands_still_is_seen_at_the_next_looks() -> None:
     assert made.looked("a/m0", None, 0.0, 150.0) is None, "no node has begun: it queues"
     assert made.looked("a/m0", ("n1", 0), 300.0, 300.0) is None, "the first look at it"
     assert made.looked("a/m0", ("n1", 0), 300.0, 450.0) is None
-    assert made.looked("a/m0", ("n1", 0), 300.0, 600.0) == 300.0
+    assert made.looked("a/m0", ("n1", 0), 300.0, 600.0) is None, "nothing else moves: it is not this download"
+    made.applied("a/m1", 600.0)
+    made.complete("a/m1", 610.0)
+    assert made.looked("a/m0", ("n1", 0), 300.0, 620.0) == 320.0
     assert made.looked("a/m0", ("n1", 5), 300.0, 750.0) is None, "it moved"
 
 
