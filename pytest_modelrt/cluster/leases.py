@@ -27,17 +27,25 @@ class HeldLease:
 
     def renew(self) -> bool:
         """Start the duration anew; False when the lease is lost (taken over, deleted), for good."""
-        patch = {"metadata": {"resourceVersion": self.version}, "spec": {"renewTime": _micro_time(utc_now())}}
+        return self._patch(
+            {"metadata": {"resourceVersion": self.version}, "spec": {"renewTime": _micro_time(utc_now())}}
+        )
+
+    def _patch(self, patch: Object) -> bool:
         try:
-            renewed = self.cluster.patch(self.ref, patch, known_ours=True)
-        except NotOurs:
-            return False
+            patched = self.cluster.patch(self.ref, patch, known_ours=True)
         except ApiError as error:
             if error.code in (404, 409):
                 return False
             raise
-        self.version = renewed["metadata"]["resourceVersion"]
+        self.version = patched["metadata"]["resourceVersion"]
         return True
+
+    def hand_over(self, owner: Ownership) -> bool:
+        """Say for whom it is held from now on; False when it is lost, as above."""
+        mine = stamp({"metadata": {"resourceVersion": self.version}}, owner)
+        spec = {"holderIdentity": _identity(owner), "renewTime": _micro_time(utc_now())}
+        return self._patch({"metadata": mine["metadata"], "spec": spec})
 
     def release(self) -> None:
         """Give it back; harmless when it is lost already."""
@@ -57,7 +65,7 @@ def acquire(
     ref = Ref(LEASE, name, namespace)
     now = _micro_time(utc_now())
     spec = {
-        "holderIdentity": f"{owner.run_id}/{owner.case}",
+        "holderIdentity": _identity(owner),
         "leaseDurationSeconds": seconds,
         "acquireTime": now,
         "renewTime": now,
@@ -102,6 +110,10 @@ def _take_over(cluster: Cluster, ref: Ref, live: Object, wanted: Object) -> Held
 
 def _held(cluster: Cluster, ref: Ref, lease: Object) -> HeldLease:
     return HeldLease(cluster, ref, lease["metadata"]["uid"], lease["metadata"]["resourceVersion"])
+
+
+def _identity(owner: Ownership) -> str:
+    return f"{owner.run_id}/{owner.case}"
 
 
 def _micro_time(moment: datetime) -> str:

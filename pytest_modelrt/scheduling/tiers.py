@@ -35,7 +35,7 @@ class Desk(Protocol):
         """Ask for a slot and for the name of the case; ``answer`` is called later, in any thread."""
 
     def keep(self, keys: frozenset[str]) -> None:
-        """Give back what was granted for any other key."""
+        """These run, or are about to be asked for: what was granted for any other key is given back."""
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Call ``wake``, in any thread, whenever ``occupancy`` may have changed."""
@@ -195,7 +195,10 @@ class TierScheduling:
         if self._run.desk is not None:
             self._books.admission.others = self._run.desk.occupancy()
         only = self._gated()
-        for node, job in self._books.assign(only):
+        assigned = self._books.assign(only)
+        if self._run.desk is not None:  # first, so that what ended makes room for what begins
+            self._run.desk.keep(frozenset(holder.key for holder in self._books.admission.holders))
+        for node, job in assigned:
             if self._run.gate is not None:
                 self._run.gate.started(job)
             self._ask(node, job)
@@ -204,8 +207,6 @@ class TierScheduling:
         if reason is not None:
             for job in self._books.give_up():
                 self._give_up(job, reason)
-        if self._run.desk is not None:
-            self._run.desk.keep(frozenset(holder.key for holder in self._books.admission.holders))
         if self._run.on_change is not None:
             self._run.on_change(self.state)
 

@@ -31,7 +31,7 @@ from pytest_modelrt.cluster.model import (
 )
 from pytest_modelrt.cluster.ownership import run_of
 from pytest_modelrt.cluster.sweep import Wanted, sweep
-from pytest_modelrt.plan.model import Case
+from pytest_modelrt.plan.model import Case, Tier
 from pytest_modelrt.scheduling.jobs import Job
 from pytest_modelrt.scheduling.limits import Limits, Occupancy
 from pytest_modelrt.session.surroundings import LIFETIME
@@ -77,6 +77,11 @@ class Grant:
         return (lease for lease in (self.slot, self.model) if lease is not None)
 
 
+def _tier_of(slot: str) -> str:
+    """The tier a slot's name speaks of."""
+    return slot.removeprefix(_SLOT).rpartition("-")[0]
+
+
 @dataclass(slots=True)
 class Market:
     """What is known about other runs; touched under its lock only."""
@@ -110,6 +115,8 @@ class Leases:
         self._clock = ScaledClock()
         self._market = Market()
         self._grants: dict[str, Grant] = {}
+        self._spare: list[leases.HeldLease] = []
+        """Slots nobody needs since the last tick: a case that comes next takes one without a request."""
         self._ahead: set[str] = set()
         """Cases whose name we hold because their model is downloaded ahead."""
         self._kept: frozenset[str] = frozenset()
@@ -145,7 +152,7 @@ class Leases:
                 if name.startswith(_MODEL):
                     keys.add(self._case_of_label.get(seen.labels.get(CASE, ""), ""))
                 elif name.startswith(_SLOT):
-                    tier = name.removeprefix(_SLOT).rpartition("-")[0]
+                    tier = _tier_of(name)
                     slots[tier] = slots.get(tier, 0) + 1
                     gpus += int(seen.labels.get(GPUS, "0"))
             for tier_or_case in self._market.refused:
@@ -177,9 +184,9 @@ class Leases:
             self._clock.sleep(TICK)
 
     def keep(self, keys: frozenset[str]) -> None:
-        """Give back what was granted for other keys; a name only when its model is gone."""
+        """Give back what was granted for other keys: with the next tick at the latest, names when the model is gone."""
         self._kept = keys
-        self._inbox.put(self._give_back)
+        self._inbox.put(lambda cluster: self._clear_slots())
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Whom to wake when others gave something back."""
@@ -194,7 +201,8 @@ class Leases:
             grant = self._grants.setdefault(case.id, Grant())
         try:
             if grant.model is None:
-                grant.model = self._acquire(cluster, f"{_MODEL}{case.resource_name}", case.resource_name, {})
+                owner = self._owner(case.resource_name, {})
+                grant.model = self._acquire(cluster, f"{_MODEL}{case.resource_name}", owner)
         finally:
             if grant.model is None:
                 self._ahead.discard(case.id)
@@ -219,6 +227,7 @@ class Leases:
                 if self._clock.monotonic() - ticked >= TICK:
                     ticked = self._clock.monotonic()
                     self._tick(cluster)
+            self._release_spare()
             for grant in list(self._grants.values()):
                 for lease in grant:
                     lease.release()
@@ -237,15 +246,16 @@ class Leases:
         if self._broken or tier is None or cluster is None:
             return True
         case = self._cases.get(job.case or "")
-        label = case.resource_name if case is not None else "none"
         grant = self._grants.setdefault(job.key, Grant())
+        owner = self._owner(case.resource_name if case is not None else "none", {GPUS: str(job.gpus)})
+        grant.slot = grant.slot or self._spare_slot(tier, owner)
         for number in range(tier.limit):
-            name = f"{_SLOT}{tier.name}-{number}"
-            if name not in self._market.seen and not self._holds(name):
-                grant.slot = self._acquire(cluster, name, label, {GPUS: str(job.gpus)})
             if grant.slot is not None:
                 break
-        else:
+            name = f"{_SLOT}{tier.name}-{number}"
+            if name not in self._market.seen and not self._holds(name):
+                grant.slot = self._acquire(cluster, name, owner)
+        if grant.slot is None:
             return self._refuse(job, tier.name)
         if case is not None and not self.hold_name(cluster, case):
             return self._refuse(job, case.id)
@@ -261,37 +271,64 @@ class Leases:
             grant.slot = None
         return False
 
-    def _holds(self, name: str) -> bool:
-        return any(lease.ref.name == name for grant in list(self._grants.values()) for lease in grant)
+    def _spare_slot(self, tier: Tier, owner: Ownership) -> leases.HeldLease | None:
+        """A slot of the tier that nobody needs any more; that it is somebody else's now is said afterwards."""
+        found = next((lease for lease in self._spare if _tier_of(lease.ref.name) == tier.name), None)
+        if found is not None:
+            self._spare.remove(found)
+            self._inbox.put(lambda cluster: self._check(found.ref.name, found.hand_over(owner)))
+        return found
 
-    def _acquire(self, cluster: Cluster, name: str, label: str, extra: dict[str, str]) -> leases.HeldLease | None:
-        owner = Ownership(self._run_id, label, rfc3339(utc_now() + LIFETIME), extra)
+    def _holds(self, name: str) -> bool:
+        held = [lease for grant in list(self._grants.values()) for lease in grant]
+        return any(lease.ref.name == name for lease in [*held, *self._spare])
+
+    def _owner(self, label: str, extra: dict[str, str]) -> Ownership:
+        return Ownership(self._run_id, label, rfc3339(utc_now() + LIFETIME), extra)
+
+    def _acquire(self, cluster: Cluster, name: str, owner: Ownership) -> leases.HeldLease | None:
         try:
             return leases.acquire(cluster, name, owner, namespace=NAMESPACE, seconds=SECONDS)
         except ApiError as error:
             self._fail(f"limits are not shared with other runs: {error}")
             return None
 
-    def _give_back(self, cluster: Cluster | None) -> None:
+    def _clear_slots(self) -> None:
+        """Slots nobody needs are spare; where other runs are about, they are theirs at once."""
         for key, grant in list(self._grants.items()):
-            if key in self._kept or cluster is None:
-                continue
-            if grant.slot is not None:
-                grant.slot.release()
+            if key not in self._kept and grant.slot is not None:
+                self._spare.append(grant.slot)
                 grant.slot = None
-            if grant.model is not None and key not in self._ahead and self._model_gone(cluster, key):
+        if self._market.seen:
+            self._release_spare()
+
+    def _release_spare(self) -> None:
+        while self._spare:
+            self._spare.pop().release()
+
+    def _give_back_names(self, cluster: Cluster) -> None:
+        over = {key: grant for key, grant in list(self._grants.items()) if key not in self._kept | self._ahead}
+        models = self._models(cluster) if any(grant.model is not None for grant in over.values()) else frozenset()
+        for key, grant in over.items():
+            if grant.model is not None and self._cases[key].resource_name not in models:
                 grant.model.release()
                 grant.model = None
             with self._market.lock:
                 if grant.slot is None and grant.model is None and key not in self._ahead:
                     self._grants.pop(key, None)
 
-    def _model_gone(self, cluster: Cluster, case_id: str) -> bool:
-        labels = f"{RUN_ID}={self._run_id},{CASE}={self._cases[case_id].resource_name}"
+    def _models(self, cluster: Cluster) -> frozenset[str]:
+        """Cases of this run, by label, whose models are still there."""
         try:
-            return not cluster.list_metadata(CLUSTER_BASE_MODEL, labels=labels)
+            found = cluster.list_metadata(CLUSTER_BASE_MODEL, labels=f"{RUN_ID}={self._run_id}")
         except ApiError as error:
-            return error.code == 404  # a platform without this kind
+            served = error.code != 404  # else a platform without this kind
+            return frozenset(case.resource_name for case in self._cases.values() if served)
+        return frozenset((model["metadata"].get("labels") or {}).get(CASE, "") for model in found)
+
+    def _check(self, name: str, ours: bool) -> None:
+        if not ours and not self.closing:
+            self._trouble(f"lease {name} was lost: this process did not run for {SECONDS} s")
 
     def _tick(self, cluster: Cluster) -> None:
         """Once a second: renew, look for dead runs, give names back, and let the scheduler try again."""
@@ -300,9 +337,9 @@ class Leases:
             self._renewed = now
             for grant in list(self._grants.values()):
                 for lease in grant:
-                    if not lease.renew() and not self.closing:
-                        self._trouble(f"lease {lease.ref.name} was lost: this process did not run for {SECONDS} s")
-        self._give_back(cluster)
+                    self._check(lease.ref.name, lease.renew())
+        self._release_spare()
+        self._give_back_names(cluster)
         with self._market.lock:
             again = bool(self._market.refused)
             self._market.refused.clear()

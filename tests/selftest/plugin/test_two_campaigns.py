@@ -12,7 +12,7 @@ import pytest
 from pytest_modelrt.clock import Deadline, ScaledClock
 from pytest_modelrt.cluster.cluster import Cluster
 from pytest_modelrt.cluster.leases import acquire
-from pytest_modelrt.cluster.model import CLUSTER_SERVING_RUNTIME, ClusterTarget, Object, Ownership, Ref
+from pytest_modelrt.cluster.model import CASE, CLUSTER_SERVING_RUNTIME, LEASE, ClusterTarget, Object, Ownership, Ref
 from pytest_modelrt.cluster.ownership import stamp
 from pytest_modelrt.plan.load import load_campaign, load_plan
 from pytest_modelrt.scheduling.jobs import Job
@@ -25,6 +25,7 @@ from tests.selftest.plugin.live import REAL_SECONDS, Live
 CASES = load_plan(CONFIG).by_id()
 CAMPAIGN = load_campaign(CONFIG)
 BIG = [case for case in CASES.values() if case.gpus >= 8][:2]
+SLOT = Ref(LEASE, "modelrt-slot-gpu8-0", "default")
 Open = Callable[[str], Leases]
 
 
@@ -77,6 +78,24 @@ def test_one_run_at_a_time_has_a_slot(open_desk: Open, live: Live) -> None:
     live.await_nothing_of_ours()
 
 
+def test_a_slot_goes_from_case_to_case_of_a_run_at_once(open_desk: Open, live: Live) -> None:
+    one = open_desk("one")
+    assert asks(one, job(0))
+    one.keep(frozenset({job(1).key}))
+    assert asks(one, job(1)), "what ended makes room for what begins"
+    held = live.cluster.get(SLOT)
+    assert held is not None
+    deadline = Deadline(ScaledClock(), REAL_SECONDS)
+    while held["metadata"]["labels"][CASE] != BIG[1].resource_name:
+        assert not deadline.expired, "a run that takes over would sweep the wrong case"
+        deadline.clock.sleep(0.1)
+        held = live.cluster.get(SLOT)
+        assert held is not None
+    one.keep(frozenset())
+    live.await_nothing_of_ours()
+    one.close()
+
+
 def test_a_name_taken_while_the_desk_tidies_up_is_still_looked_after(open_desk: Open, live: Live) -> None:
     one, two = open_desk("one"), open_desk("two")
     small = next(iter(CASES.values()))
@@ -94,8 +113,10 @@ def test_a_name_taken_while_the_desk_tidies_up_is_still_looked_after(open_desk: 
     assert not two.hold_name(other, small)
     one.name_begun(small.id)
     one.keep(frozenset())
-    asks(one, Job("nothing", ("t",)))
-    assert two.hold_name(other, small), "one forgot that it holds the name, and would never renew it"
+    deadline = Deadline(ScaledClock(), REAL_SECONDS)
+    while not two.hold_name(other, small):
+        assert not deadline.expired, "one forgot that it holds the name, and would never renew it"
+        deadline.clock.sleep(0.2)
     two.close()
     one.close()
     live.await_nothing_of_ours()
