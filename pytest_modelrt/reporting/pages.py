@@ -188,7 +188,7 @@ def _vendor_pages(
 
 
 class RunPages:
-    """Keeps the pages of a running campaign up to date: the controller calls ``update`` after every case."""
+    """Keeps the pages of a running campaign up to date: the controller calls ``update_soon`` after every case."""
 
     def __init__(
         self, reports: Path, plan: Plan, campaign: Campaign, run_dir: Path, *, places: Places | None = None
@@ -215,6 +215,30 @@ class RunPages:
         self._timer: threading.Timer | None = None
         self._waiting: set[str] | None = None
         """Vendors whose pages wait to be rendered; None: any."""
+        self._asked = threading.Event()
+        """An update was asked for, and has not begun."""
+        self._trouble: JournalError | OSError | None = None
+        """Of an update in a thread; the next one that is asked for raises it."""
+
+    def update_soon(self) -> None:
+        """``update``, in a thread: a test that waits for its GPUs does not wait for a disk as well.
+
+        Raises:
+            JournalError, OSError: the one before was in trouble.
+        """
+        if self._trouble is not None:
+            raise self._trouble
+        if not self._asked.is_set():
+            self._asked.set()
+            threading.Thread(target=self._update_now, name="modelrt-pages", daemon=True).start()
+
+    def _update_now(self) -> None:
+        with self._lock:
+            self._asked.clear()
+        try:
+            self.update()
+        except (JournalError, OSError) as error:
+            self._trouble = error
 
     def update(self) -> list[Path]:
         """Take what is new from the journals into store and pages; returns the files that changed.

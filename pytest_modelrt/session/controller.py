@@ -183,7 +183,7 @@ class Controller:
     def _take(self, verdict: Verdict) -> None:
         self.ledger.verdicts[verdict.case] = verdict
         self._tell_time()
-        self._update_pages()
+        self._update_pages(at_once=False)
         self._config.hook.pytest_modelrt_verdict(config=self._config, verdict=verdict)
 
     def _tell_time(self) -> None:
@@ -198,12 +198,15 @@ class Controller:
         """Case id -> how it compares with earlier runs."""
         return self._pages.trends() if self._pages is not None else {}
 
-    def _update_pages(self) -> None:
+    def _update_pages(self, *, at_once: bool = True) -> None:
         """Trouble with pages is said once and decides nothing."""
         if self._pages is None:
             return
         try:
-            self._pages.update()
+            if at_once:
+                self._pages.update()
+            else:
+                self._pages.update_soon()
         except (JournalError, OSError) as error:
             self._pages = None
             self.page_trouble = f"{error}; afterwards: modelrt report {self._run.run_id}"
