@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from pytest_modelrt.clock import Deadline, ScaledClock, rfc3339, utc_now
@@ -25,7 +27,6 @@ from pytest_modelrt.cluster.model import (
     RUN_ID,
     ApiError,
     ClusterError,
-    Object,
     Ownership,
     Selection,
 )
@@ -34,36 +35,13 @@ from pytest_modelrt.cluster.sweep import Wanted, sweep
 from pytest_modelrt.plan.model import Case, Tier
 from pytest_modelrt.scheduling.jobs import Job
 from pytest_modelrt.scheduling.limits import Limits, Occupancy
+from pytest_modelrt.session.market import GPUS, MODEL, SECONDS, SLOT, Market, Seen, tier_of
 from pytest_modelrt.session.surroundings import LIFETIME
 
 NAMESPACE = "default"
-SECONDS = 60
-"""Real seconds after which a lease without renewal is that of a dead run."""
 RENEW_EVERY = SECONDS / 4
 TICK = 1.0
 FOR_EVER = 30 * 86400.0
-GPUS = "modelrt.io/gpus"
-_SLOT, _MODEL = "modelrt-slot-", "modelrt-model-"
-
-
-@dataclass(slots=True)
-class Seen:
-    """A lease of another run, as last seen."""
-
-    lease: Object
-    since: float
-    """Real seconds of a monotonic clock when its version was new to us."""
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """Its labels."""
-        found: dict[str, str] = self.lease["metadata"].get("labels") or {}
-        return found
-
-    def lapsed(self, now: float) -> bool:
-        """Whether nobody has renewed it for its duration."""
-        seconds = (self.lease.get("spec") or {}).get("leaseDurationSeconds") or SECONDS
-        return now - self.since > float(seconds)
 
 
 @dataclass(slots=True)
@@ -75,23 +53,6 @@ class Grant:
 
     def __iter__(self) -> Iterator[leases.HeldLease]:
         return (lease for lease in (self.slot, self.model) if lease is not None)
-
-
-def _tier_of(slot: str) -> str:
-    """The tier a slot's name speaks of."""
-    return slot.removeprefix(_SLOT).rpartition("-")[0]
-
-
-@dataclass(slots=True)
-class Market:
-    """What is known about other runs; touched under its lock only."""
-
-    seen: dict[str, Seen] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    """Tiers and cases somebody was faster at; forgotten at the next tick."""
-    dead: set[str] = field(default_factory=set)
-    """Names of lapsed leases whose holders are being cleaned up after."""
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Leases:
@@ -114,9 +75,13 @@ class Leases:
         self._trouble = trouble
         self._clock = ScaledClock()
         self._market = Market()
+        self._lock = threading.Lock()
+        """Of grants that come and go: downloads ahead take names, too."""
         self._grants: dict[str, Grant] = {}
         self._spare: list[leases.HeldLease] = []
         """Slots nobody needs since the last tick: a case that comes next takes one without a request."""
+        self._chores = deque[Callable[[], None]]()
+        """Requests nobody waits for, one by one: they are for when nobody asks for anything."""
         self._ahead: set[str] = set()
         """Cases whose name we hold because their model is downloaded ahead."""
         self._kept: frozenset[str] = frozenset()
@@ -145,22 +110,7 @@ class Leases:
 
     def occupancy(self) -> Occupancy:
         """What other runs hold, as far as is known."""
-        slots: dict[str, int] = {}
-        gpus, keys = 0, set[str]()
-        with self._market.lock:
-            for name, seen in self._market.seen.items():
-                if name.startswith(_MODEL):
-                    keys.add(self._case_of_label.get(seen.labels.get(CASE, ""), ""))
-                elif name.startswith(_SLOT):
-                    tier = _tier_of(name)
-                    slots[tier] = slots.get(tier, 0) + 1
-                    gpus += int(seen.labels.get(GPUS, "0"))
-            for tier_or_case in self._market.refused:
-                if tier_or_case in self._cases:
-                    keys.add(tier_or_case)
-                else:
-                    slots[tier_or_case] = 10**6
-        return Occupancy(slots, gpus, frozenset(keys - {""}))
+        return self._market.occupancy(self._cases, self._case_of_label)
 
     def request(self, job: Job, answer: Callable[[bool], None]) -> None:
         """Ask for a slot of the job's tier and, for a case, for its name."""
@@ -196,13 +146,13 @@ class Leases:
         """For downloads ahead, in their thread: take the name of a case before its model is applied."""
         if self._broken:
             return True
-        with self._market.lock:  # from here on the desk's own thread keeps the grant, empty as it may be
+        with self._lock:  # from here on the desk's own thread keeps the grant, empty as it may be
             self._ahead.add(case.id)
             grant = self._grants.setdefault(case.id, Grant())
         try:
             if grant.model is None:
                 owner = self._owner(case.resource_name, {})
-                grant.model = self._acquire(cluster, f"{_MODEL}{case.resource_name}", owner)
+                grant.model = self._acquire(cluster, f"{MODEL}{case.resource_name}", owner)
         finally:
             if grant.model is None:
                 self._ahead.discard(case.id)
@@ -220,8 +170,12 @@ class Leases:
             threading.Thread(target=self._follow, args=(cluster,), name="modelrt-lease-watch", daemon=True).start()
             ticked = self._clock.monotonic()
             while not self._ended.is_set():
-                with contextlib.suppress(Empty):
-                    message = self._inbox.get(timeout=TICK)
+                try:
+                    message = self._inbox.get(timeout=0 if self._chores else TICK)
+                except Empty:
+                    if self._chores:
+                        self._chores.popleft()()
+                else:
                     if message is not None:
                         message(cluster)
                 if self._clock.monotonic() - ticked >= TICK:
@@ -252,7 +206,7 @@ class Leases:
         for number in range(tier.limit):
             if grant.slot is not None:
                 break
-            name = f"{_SLOT}{tier.name}-{number}"
+            name = f"{SLOT}{tier.name}-{number}"
             if name not in self._market.seen and not self._holds(name):
                 grant.slot = self._acquire(cluster, name, owner)
         if grant.slot is None:
@@ -263,8 +217,7 @@ class Leases:
         return True
 
     def _refuse(self, job: Job, what: str) -> bool:
-        with self._market.lock:
-            self._market.refused.add(what)
+        self._market.refuse(what)
         grant = self._grants[job.key]
         if grant.slot is not None:
             grant.slot.release()
@@ -273,10 +226,10 @@ class Leases:
 
     def _spare_slot(self, tier: Tier, owner: Ownership) -> leases.HeldLease | None:
         """A slot of the tier that nobody needs any more; that it is somebody else's now is said afterwards."""
-        found = next((lease for lease in self._spare if _tier_of(lease.ref.name) == tier.name), None)
+        found = next((lease for lease in self._spare if tier_of(lease.ref.name) == tier.name), None)
         if found is not None:
             self._spare.remove(found)
-            self._inbox.put(lambda cluster: self._check(found.ref.name, found.hand_over(owner)))
+            self._chores.append(partial(self._hand_over, found, owner))
         return found
 
     def _holds(self, name: str) -> bool:
@@ -302,20 +255,44 @@ class Leases:
         if self._market.seen:
             self._release_spare()
 
+    def _hand_over(self, lease: leases.HeldLease, owner: Ownership) -> None:
+        if self._is_held(lease):
+            self._check(lease, lease.hand_over(owner))
+
+    def _renew(self, lease: leases.HeldLease) -> None:
+        if self._is_held(lease):
+            self._check(lease, lease.renew())
+
+    def _is_held(self, lease: leases.HeldLease) -> bool:
+        return any(lease is held for grant in list(self._grants.values()) for held in grant)
+
     def _release_spare(self) -> None:
         while self._spare:
             self._spare.pop().release()
 
+    def _release_if_spare(self, lease: leases.HeldLease) -> None:
+        if lease in self._spare:
+            self._spare.remove(lease)
+            lease.release()
+
     def _give_back_names(self, cluster: Cluster) -> None:
-        over = {key: grant for key, grant in list(self._grants.items()) if key not in self._kept | self._ahead}
+        over = {key: grant for key, grant in list(self._grants.items()) if self._is_over(key)}
         models = self._models(cluster) if any(grant.model is not None for grant in over.values()) else frozenset()
         for key, grant in over.items():
-            if grant.model is not None and self._cases[key].resource_name not in models:
-                grant.model.release()
-                grant.model = None
-            with self._market.lock:
-                if grant.slot is None and grant.model is None and key not in self._ahead:
-                    self._grants.pop(key, None)
+            if grant.model is None or self._cases[key].resource_name not in models:
+                self._chores.append(partial(self._forget, key, grant))
+
+    def _is_over(self, key: str) -> bool:
+        return key not in self._kept and key not in self._ahead
+
+    def _forget(self, key: str, grant: Grant) -> None:
+        """A case is over and its model gone, unless it is to be run once more meanwhile."""
+        if grant.model is not None and self._is_over(key):
+            grant.model.release()
+            grant.model = None
+        with self._lock:
+            if grant.slot is None and grant.model is None and self._is_over(key):
+                self._grants.pop(key, None)
 
     def _models(self, cluster: Cluster) -> frozenset[str]:
         """Cases of this run, by label, whose models are still there."""
@@ -326,29 +303,24 @@ class Leases:
             return frozenset(case.resource_name for case in self._cases.values() if served)
         return frozenset((model["metadata"].get("labels") or {}).get(CASE, "") for model in found)
 
-    def _check(self, name: str, ours: bool) -> None:
+    def _check(self, lease: leases.HeldLease, ours: bool) -> None:
         if not ours and not self.closing:
-            self._trouble(f"lease {name} was lost: this process did not run for {SECONDS} s")
+            self._trouble(f"lease {lease.ref.name} was lost: this process did not run for {SECONDS} s")
 
     def _tick(self, cluster: Cluster) -> None:
         """Once a second: renew, look for dead runs, give names back, and let the scheduler try again."""
         now = self._clock.monotonic()
         if now - self._renewed > RENEW_EVERY:
             self._renewed = now
-            for grant in list(self._grants.values()):
-                for lease in grant:
-                    self._check(lease.ref.name, lease.renew())
-        self._release_spare()
-        self._give_back_names(cluster)
-        with self._market.lock:
-            again = bool(self._market.refused)
-            self._market.refused.clear()
-            lapsed = [n for n, seen in self._market.seen.items() if seen.lapsed(now) and n not in self._market.dead]
-            self._market.dead.update(lapsed)
-        for name in lapsed:
-            arguments = (cluster, name, self._market.seen[name])
+            held = [lease for grant in list(self._grants.values()) for lease in grant]
+            self._chores.extend(partial(self._renew, lease) for lease in held)
+        if not self._chores:
+            self._chores.extend(partial(self._release_if_spare, lease) for lease in self._spare)
+            self._chores.append(lambda: self._give_back_names(cluster))
+        for name, seen in self._market.newly_lapsed(now).items():
+            arguments = (cluster, name, seen)
             threading.Thread(target=self._bury, args=arguments, name=f"modelrt-bury {name}", daemon=True).start()
-        if again:
+        if self._market.forget_refusals():
             self._wake()
 
     def _bury(self, cluster: Cluster, name: str, seen: Seen) -> None:
@@ -358,8 +330,7 @@ class Leases:
             self._trouble(f"{name} was not renewed for {SECONDS} s: removing what run {run} left of {case}")
             with contextlib.suppress(ClusterError):
                 sweep(cluster.for_run(run), Wanted(run_id=run, case=case))
-        with self._market.lock:
-            self._market.dead.discard(name)
+        self._market.buried(name)
 
     # ------------------------------------------------------------------------------------------ watching others
 
@@ -367,21 +338,10 @@ class Leases:
         selection = Selection(LEASE, NAMESPACE, labels=f"{MANAGED_BY}={MANAGER},{RUN_ID}")
         try:
             for _, event in cluster.watch_many([selection], Deadline(cluster.clock, FOR_EVER), self._ended):
-                self._note(event.type, event.object)
+                if self._market.note(event.type, event.object, self._run_id, self._clock.monotonic()):
+                    self._wake()
         except ClusterError as error:
             self._fail(f"limits are not shared with other runs: {error}")
-            self._wake()
-
-    def _note(self, kind: str, lease: Object) -> None:
-        name = lease["metadata"]["name"]
-        with self._market.lock:
-            gone = kind == "DELETED" or run_of(lease) == self._run_id
-            changed = (name in self._market.seen) == gone
-            if gone:
-                self._market.seen.pop(name, None)
-            else:
-                self._market.seen[name] = Seen(lease, self._clock.monotonic())
-        if changed and gone:
             self._wake()
 
     def _wake(self) -> None:
