@@ -222,4 +222,7 @@ def test_pods_of_a_lost_node_are_evicted_and_end_when_it_comes_back(tmp_path: Pa
         cluster.until(lambda: cluster.events("stranded", "TaintManagerEviction"), "eviction")
         assert "Terminating" in cluster.kubectl("get", "pod", "stranded")
         cluster.kubectl("wait", "pod/stranded", "--for=delete", "--timeout=60s")
-        assert [entry["action"] for entry in read_ledger(cluster.ledger)] == ["bind", "release"]
+        # The scheduler hears of the end as kubectl does: by a watch.
+        cluster.until(
+            lambda: [entry["action"] for entry in read_ledger(cluster.ledger)] == ["bind", "release"], "bind, release"
+        )
