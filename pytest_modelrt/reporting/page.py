@@ -11,6 +11,11 @@ from pytest_modelrt.reporting.markdown import is_row, is_rule
 _HEADING = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 
 
+def with_ending_of(line: str, text: str) -> str:
+    """``text`` in place of a line, which may be one of a CRLF page."""
+    return text + ("\r" if line.endswith("\r") else "")
+
+
 @dataclass(slots=True)
 class Table:
     """Where a table's rows are: ``lines[first:last]``, possibly with stray blank lines among them."""
@@ -93,7 +98,7 @@ class Page:
 
     def set(self, place: int, text: str) -> None:
         """Replace a line's text, keeping its ending."""
-        self.lines[place] = text.rstrip("\r") + ("\r" if self.lines[place].endswith("\r") else "")
+        self.lines[place] = with_ending_of(self.lines[place], text.rstrip("\r"))
 
     def insert(self, place: int, texts: list[str]) -> None:
         """Insert lines with the page's usual ending."""

@@ -10,7 +10,7 @@ from pytest_modelrt.journal.results import Result
 from pytest_modelrt.reporting import maas_md
 from pytest_modelrt.reporting.markdown import cell, cells_of, is_row, row, with_cell
 from pytest_modelrt.reporting.models import Model, Names, plain
-from pytest_modelrt.reporting.page import Page
+from pytest_modelrt.reporting.page import Page, with_ending_of
 from pytest_modelrt.reporting.summary_gateway import write_gateway
 from pytest_modelrt.reporting.summary_gpus import write_gpus
 from pytest_modelrt.reporting.summary_template import TEMPLATE, VENDOR_COLUMNS
@@ -200,7 +200,7 @@ def _write_table(page: Page, names: Names, known: _Known, status_name: str, tabl
         elif known.status(key) == status_name and key not in seen:
             seen.add(key)
             ours = known.results.get(key)
-            kept.append((known.rank.get(key), _keep_ending(line, _table_row(ours, table)) if ours else line))
+            kept.append((known.rank.get(key), with_ending_of(line, _table_row(ours, table)) if ours else line))
         elif key not in known.results:
             kept.append((None, line))
     added = []
@@ -208,7 +208,7 @@ def _write_table(page: Page, names: Names, known: _Known, status_name: str, tabl
         if key not in seen and known.status(key) == status_name:
             ours = known.results.get(key)
             line = _table_row(ours, table) if ours else _carried_row(known, key, table)
-            added.append((known.rank.get(key), _keep_ending(page.lines[place.first - 1], line)))
+            added.append((known.rank.get(key), with_ending_of(page.lines[place.first - 1], line)))
     page.lines[place.first : place.last] = _merged(kept, added)
 
 
@@ -396,7 +396,3 @@ def _write_updated(page: Page, updated: str) -> None:
     match = _UPDATED.match(line)
     if match is not None and line[match.end() :] < updated:
         page.set(place, line[: match.end()] + updated)
-
-
-def _keep_ending(line: str, text: str) -> str:
-    return text + ("\r" if line.endswith("\r") else "")
