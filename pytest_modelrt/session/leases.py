@@ -136,7 +136,7 @@ class Leases:
     def keep(self, keys: frozenset[str]) -> None:
         """Give back what was granted for other keys: with the next tick at the latest, names when the model is gone."""
         self._kept = keys
-        self._inbox.put(lambda cluster: self._clear_slots())
+        self._inbox.put(self._clear_slots)
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Whom to wake when others gave something back."""
@@ -246,8 +246,10 @@ class Leases:
             self._fail(f"limits are not shared with other runs: {error}")
             return None
 
-    def _clear_slots(self) -> None:
+    def _clear_slots(self, cluster: Cluster | None) -> None:
         """Slots nobody needs are spare; where other runs are about, they are theirs at once."""
+        if cluster is None:
+            return
         for key, grant in list(self._grants.items()):
             if key not in self._kept and grant.slot is not None:
                 self._spare.append(grant.slot)

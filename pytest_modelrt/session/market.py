@@ -46,7 +46,7 @@ class Seen:
 
 @dataclass(slots=True)
 class Market:
-    """Touched under its lock only, by its own methods."""
+    """Changed under its lock only, by its own methods."""
 
     seen: dict[str, Seen] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)

@@ -23,6 +23,8 @@ from pytest_modelrt.session.surroundings import HUB_TOKEN
 from pytest_modelrt.stacks.protocol import DownloadsAhead, StackFailure
 
 FOR_EVER = 30 * 86400.0
+LEAST_WAIT = 0.1
+"""Real seconds: the time of a simulated cluster that lags stands still, and this thread must not spin meanwhile."""
 
 Told = Callable[[str, DownloadTime], None]
 """``told(case_id, times)``: how much of a download was waited for."""
@@ -133,7 +135,7 @@ class Prefetch:
         """Take what others said; wait for it, or for the time to look at a download."""
         look = self._books.next_look(_now(cluster))
         with contextlib.suppress(Empty):
-            message = self._inbox.get(timeout=None if look is None else look / cluster.clock.speed)
+            message = self._inbox.get(timeout=None if look is None else max(LEAST_WAIT, look / cluster.clock.speed))
             if message is not None:
                 message(_now(cluster))
         self._catch_up(cluster)
