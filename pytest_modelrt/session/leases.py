@@ -11,7 +11,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from queue import Empty, SimpleQueue
 
@@ -50,6 +50,8 @@ class Grant:
 
     slot: leases.HeldLease | None = None
     model: leases.HeldLease | None = None
+    name_lock: threading.Lock = field(default_factory=threading.Lock)
+    """Of ``model``: a download ahead and the scheduler may want the same name at the same time."""
 
     def __iter__(self) -> Iterator[leases.HeldLease]:
         return (lease for lease in (self.slot, self.model) if lease is not None)
@@ -76,7 +78,7 @@ class Leases:
         self._clock = ScaledClock()
         self._market = Market()
         self._lock = threading.Lock()
-        """Of grants that come and go: downloads ahead take names, too."""
+        """Of the table of grants: downloads ahead take names, too."""
         self._grants: dict[str, Grant] = {}
         self._spare: list[leases.HeldLease] = []
         """Slots nobody needs since the last tick: a case that comes next takes one without a request."""
@@ -149,14 +151,15 @@ class Leases:
         with self._lock:  # from here on the desk's own thread keeps the grant, empty as it may be
             self._ahead.add(case.id)
             grant = self._grants.setdefault(case.id, Grant())
-        try:
-            if grant.model is None:
-                owner = self._owner(case.resource_name, {})
-                grant.model = self._acquire(cluster, f"{MODEL}{case.resource_name}", owner)
-        finally:
-            if grant.model is None:
-                self._ahead.discard(case.id)
-        return grant.model is not None
+        with grant.name_lock:
+            try:
+                if grant.model is None:
+                    owner = self._owner(case.resource_name, {})
+                    grant.model = self._acquire(cluster, f"{MODEL}{case.resource_name}", owner)
+            finally:
+                if grant.model is None:
+                    self._ahead.discard(case.id)
+            return grant.model is not None
 
     def name_begun(self, case_id: str) -> None:
         """The case of a name held for a download ahead was handed out, or gave its model up."""
@@ -289,9 +292,14 @@ class Leases:
 
     def _forget(self, key: str, grant: Grant) -> None:
         """A case is over and its model gone, unless it is to be run once more meanwhile."""
-        if grant.model is not None and self._is_over(key):
-            grant.model.release()
-            grant.model = None
+        if not grant.name_lock.acquire(blocking=False):
+            return  # somebody is just taking it
+        try:
+            if grant.model is not None and self._is_over(key):
+                grant.model.release()
+                grant.model = None
+        finally:
+            grant.name_lock.release()
         with self._lock:
             if grant.slot is None and grant.model is None and self._is_over(key):
                 self._grants.pop(key, None)

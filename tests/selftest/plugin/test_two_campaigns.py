@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import pytest
 
@@ -18,6 +19,7 @@ from pytest_modelrt.plan.load import load_campaign, load_plan
 from pytest_modelrt.scheduling.jobs import Job
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.session.leases import Leases
+from pytest_modelrt.session.market import SECONDS
 from pytest_modelrt.simulator.nodes.ledger import peak_by_tier
 from tests.selftest.plugin.conftest import CONFIG
 from tests.selftest.plugin.live import REAL_SECONDS, Live
@@ -116,6 +118,35 @@ def test_a_name_taken_while_the_desk_tidies_up_is_still_looked_after(open_desk: 
     deadline = Deadline(ScaledClock(), REAL_SECONDS)
     while not two.hold_name(other, small):
         assert not deadline.expired, "one forgot that it holds the name, and would never renew it"
+        deadline.clock.sleep(0.2)
+    two.close()
+    one.close()
+    live.await_nothing_of_ours()
+
+
+def test_a_name_is_held_when_a_download_and_the_scheduler_take_it_at_once(open_desk: Open, live: Live) -> None:
+    one, two = open_desk("one"), open_desk("two")
+    small = next(iter(CASES.values()))
+    wanted = Job(small.id, (f"t[{small.id}]",), gpus=small.gpus, case=small.id)
+    answers = SimpleQueue[bool]()
+
+    class Busy(Cluster):
+        """While the lease is on its way for the download, the scheduler asks for the case."""
+
+        def create(self, obj: Object) -> Object:
+            one.request(wanted, answers.put)
+            with contextlib.suppress(Empty):
+                answers.put(answers.get(timeout=1.0))
+            return super().create(obj)
+
+    one.keep(frozenset({small.id}))
+    assert one.hold_name(Busy.connect(ClusterTarget(kubeconfig=live.kubeconfig), run_id="one"), small)
+    assert answers.get(timeout=REAL_SECONDS)
+    one.keep(frozenset())
+    other = Cluster.connect(ClusterTarget(kubeconfig=live.kubeconfig), run_id="two")
+    deadline = Deadline(ScaledClock(), 0.75 * SECONDS)
+    while not two.hold_name(other, small):
+        assert not deadline.expired, "one forgot that it holds the name, which has to lapse now"
         deadline.clock.sleep(0.2)
     two.close()
     one.close()
