@@ -1,0 +1,1 @@
+"""How long a freed slot stays empty on a cluster shared by leases, and what the controller costs."""
