@@ -19,6 +19,7 @@ from pytest_modelrt.scheduling.jobs import Job, make_jobs, without_hopeless
 from pytest_modelrt.scheduling.limits import Limits, Occupancy
 from pytest_modelrt.scheduling.order import Order, Wait
 from pytest_modelrt.scheduling.quarantine import Quarantine
+from pytest_modelrt.scheduling.reports import NEVER, report_error
 from pytest_modelrt.scheduling.status import SchedulerState, state_of
 
 WAKE = -1
@@ -93,9 +94,9 @@ class TierScheduling:
             run.gate.on_change(self._wake)
         config.pluginmanager.register(_Starts(self._books))
         for nodeid, text in wrong.items():
-            report_error(config, nodeid, f"{nodeid}: the marker takes one whole number, gpus(n); got {text}")
+            report_error(config, nodeid, f"{nodeid}: {text}")
         for job, reason in self._books.refused:
-            self._give_up(job, f"it can never start: {reason}")
+            self._give_up(job, f"{NEVER}: {reason}")
 
     @property
     def nodes(self) -> list[WorkerController]:
@@ -297,10 +298,3 @@ def say(config: pytest.Config, text: str) -> None:
     dsession = config.pluginmanager.getplugin("dsession")
     if dsession is not None:
         dsession.report_line(f"\n{text}")
-
-
-def report_error(config: pytest.Config, nodeid: str, text: str) -> None:
-    """Publish an error for a test that no worker will report."""
-    file = nodeid.partition("::")[0]
-    report = pytest.TestReport(nodeid, (file, None, nodeid), {}, "failed", text, "setup")
-    config.hook.pytest_runtest_logreport(report=report)

@@ -7,6 +7,7 @@ always an *idle item*: appended after the collection was announced, unknown to t
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class WorkerHooks:
         """Write down what markers say, before the collection is announced."""
         path = _workerinput(session.config).get(FACTS_KEY)
         if path is not None:
-            facts = {"gpus": _gpus_asked(session.items), "cluster": any(map(uses_cluster, session.items))}
+            facts = {"gpus": gpus_asked(session.items), "cluster": any(map(uses_cluster, session.items))}
             Path(path).write_text(json.dumps(facts), encoding="utf-8")
 
     @pytest.hookimpl(tryfirst=True)
@@ -91,8 +92,10 @@ class WorkerHooks:
 
 
 def uses_cluster(item: pytest.Item) -> bool:
-    """Whether a test needs the run's cluster."""
-    return CLUSTER_FIXTURE in getattr(item, "fixturenames", ())
+    """Whether a test needs the run's cluster: whoever holds GPUs holds them there."""
+    return CLUSTER_FIXTURE in getattr(item, "fixturenames", ()) or any(
+        isinstance(gpus, int) and gpus > 0 for gpus in gpus_asked([item]).values()
+    )
 
 
 def _workerinput(config: pytest.Config) -> dict[str, Any]:
@@ -100,8 +103,8 @@ def _workerinput(config: pytest.Config) -> dict[str, Any]:
     return found
 
 
-def _gpus_asked(items: list[pytest.Item]) -> dict[str, int | str]:
-    """Node id -> argument of its ``gpus`` marker; what is no whole number travels as text."""
+def gpus_asked(items: Iterable[pytest.Item]) -> dict[str, int | str]:
+    """Node id -> argument of its ``gpus`` marker, or what is wrong with it."""
     asked: dict[str, int | str] = {}
     for item in items:
         marker = item.get_closest_marker(GPUS_MARKER)
@@ -110,7 +113,8 @@ def _gpus_asked(items: list[pytest.Item]) -> dict[str, int | str]:
             if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
                 asked[item.nodeid] = value
             else:
-                asked[item.nodeid] = f"gpus({', '.join(map(repr, marker.args))})"
+                got = f"gpus({', '.join(map(repr, marker.args))})"
+                asked[item.nodeid] = f"the marker takes one whole number, gpus(n); got {got}"
     return asked
 
 

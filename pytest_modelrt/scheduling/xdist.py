@@ -24,7 +24,8 @@ from pytest_modelrt.scheduling.status import SchedulerState
 from pytest_modelrt.scheduling.tiers import Desk, Run, TierScheduling, say
 from pytest_modelrt.scheduling.worker import FACTS_KEY, IDLE_KEY
 
-FirstCollection = Callable[[list[str]], None]
+FirstCollection = Callable[[list[str], Mapping[str, int | str]], None]
+"""Called with node ids, and what ``gpus`` markers ask for (``worker.gpus_asked``)."""
 
 
 class CaseScheduling:
@@ -140,11 +141,11 @@ class CaseScheduling:
                 self.config.hook.pytest_collectreport(report=report)
         if self._aborted:
             return
+        weights = read_weights(first)
         if self._on_first_collection is not None:
-            self._on_first_collection(reference)
+            self._on_first_collection(reference, weights)
         if self._limits is not None:
             self._run = replace(self._run, limits=self._limits())
-        weights = read_weights(first)
         if weights or any(case_of(nodeid, self._run.cases) for nodeid in reference):
             self._inner = TierScheduling(self.config, self._run, reference, weights, len(announced))
         else:
@@ -231,7 +232,7 @@ def make_scheduler(
         campaign: tiers, GPU budget and GPUs per test.
         order: the run's order.
         estimates: case id -> cluster seconds (``estimates.estimate``).
-        on_first_collection: called once with the node ids, before anything starts.
+        on_first_collection: called once, before anything starts.
         cleanup: called with a case id, in a thread, when its worker crashed: removes its objects, returns when they
             are gone, raises when they stay.
         on_change: called in the controller's loop with what runs and waits, after every change.

@@ -13,9 +13,10 @@ from pytest_modelrt.diagnosis.breaker import INFRASTRUCTURE, Breaker, FamilyMemo
 from pytest_modelrt.diagnosis.causes import CAUSES
 from pytest_modelrt.journal.model import EventKind, Outcome, Verdict
 from pytest_modelrt.scheduling.jobs import Job, case_of
+from pytest_modelrt.scheduling.reports import report_not_run
 from pytest_modelrt.session.controller import CLUSTER_FAILED
 from pytest_modelrt.session.families import Families
-from pytest_modelrt.session.notes import note, report_not_run
+from pytest_modelrt.session.notes import note
 from pytest_modelrt.session.run import Run
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from pytest_modelrt.journal.trace import CLOCK
 from pytest_modelrt.launcher import SimulatorError
 from pytest_modelrt.reporting.pages import RunPages
 from pytest_modelrt.scheduling.jobs import case_of
+from pytest_modelrt.scheduling.reports import reason_of
 from pytest_modelrt.scheduling.worker import uses_cluster
 from pytest_modelrt.session.capacity import Capacity, read_capacity
 from pytest_modelrt.session.guard import Guard
@@ -27,7 +28,6 @@ from pytest_modelrt.session.interrupt import STOP_SECONDS, say_deleted
 from pytest_modelrt.session.ledger import Ledger
 from pytest_modelrt.session.maas import REPORT_ATTRIBUTE as MAAS_ATTRIBUTE
 from pytest_modelrt.session.maas import MaasAccount
-from pytest_modelrt.session.notes import reason_of
 from pytest_modelrt.session.outcomes import REPORT_ATTRIBUTE
 from pytest_modelrt.session.resume import await_orphans, prepare
 from pytest_modelrt.session.run import WORKER_INPUT, Run, simulator_directory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,10 +16,12 @@ from pytest_modelrt.scheduling.jobs import Job, case_of
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.prefetch import DownloadTime, Room
+from pytest_modelrt.scheduling.reports import NEVER, report_error, report_not_run
 from pytest_modelrt.scheduling.status import SchedulerState
+from pytest_modelrt.scheduling.worker import gpus_asked
 from pytest_modelrt.session.leases import Leases
 from pytest_modelrt.session.makespan import Makespan
-from pytest_modelrt.session.notes import note, report_not_run
+from pytest_modelrt.session.notes import note
 from pytest_modelrt.session.order import expected, in_order, predict
 from pytest_modelrt.session.placement import Placement, write_placement
 from pytest_modelrt.session.prefetch import Prefetch
@@ -51,6 +53,8 @@ class Dispatch:
         self._prefetch: Prefetch | None = None
         self.downloads: dict[str, DownloadTime] = {}
         """Case id -> how much of its download was waited for, where it ran ahead."""
+        self._never: dict[str, str] = {}
+        """Without xdist: tests that are not run, and why."""
         self._jobs: list[Job] = []
         """Without xdist: what has not started."""
         self._placed: dict[str, tuple[str, ...]] = {}
@@ -102,17 +106,22 @@ class Dispatch:
 
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         """Without xdist: the controller has begun the run, and the tests follow."""
-        self._begin([item.nodeid for item in getattr(session, "items", ())])
+        items: list[pytest.Item] = getattr(session, "items", [])
+        asked = gpus_asked(items)
+        self._never = {nodeid: f"{nodeid}: {text}" for nodeid, text in asked.items() if isinstance(text, str)}
+        self._begin([item.nodeid for item in items], asked)
 
-    def _begin(self, nodeids: Sequence[str]) -> None:
-        """The tests are known, nothing has started."""
+    def _begin(self, nodeids: Sequence[str], asked: Mapping[str, int | str]) -> None:
+        """The tests are known, and what their markers ask for; nothing has started."""
         self._controller.begin(nodeids)
         if self.makespan is not None or self._controller.info is None:
             return
         cases = self._run.plan.by_id()
         self._carried = carried_cases(self._config, nodeids)
-        fresh = [nodeid for nodeid in nodeids if not self._is_carried(case_of(nodeid, cases))]
-        prediction = predict(fresh, self._run, self.workers, self._controller.capacity)
+        weights = {nodeid: gpus for nodeid, gpus in asked.items() if isinstance(gpus, int)}
+        usable = [nodeid for nodeid in nodeids if nodeid in weights or nodeid not in asked]
+        fresh = [nodeid for nodeid in usable if not self._is_carried(case_of(nodeid, cases))]
+        prediction = predict(fresh, self._run, self.workers, self._controller.capacity, weights)
         self._placed = dict(prediction.placed)
         if self._placed:
             write_placement(self._run.directory, self._placed)
@@ -124,6 +133,9 @@ class Dispatch:
         if self.leases is not None:
             self.leases.start()
         self._jobs = [span.job for span in prediction.plan.spans]
+        for job in prediction.plan.impossible:
+            if job.case is None:  # a case says so itself, with the arithmetic
+                self._never[job.key] = f"{job.key} was not run: {NEVER}: {self._limits.refusal(job.gpus)}"
         if self._run.window(self.workers) and len(self._left) > 1:
             self._prefetch = self._start_prefetch(prediction.placed)
             self._prefetch.waiting(self._jobs)
@@ -144,13 +156,16 @@ class Dispatch:
         )
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> None:
-        """Without xdist: a case waits until no other run has its slot or its name."""
+    def pytest_runtest_protocol(self, item: pytest.Item) -> bool | None:
+        """Without xdist: a test waits until no other run has its slot or its name, unless it can never start."""
+        if item.nodeid in self._never:
+            report_error(self._config, item.nodeid, self._never[item.nodeid])
+            return True
         job = next((job for job in self._jobs if item.nodeid in job.tests), None)
-        if self.leases is None or self._scheduling is not None or job is None or job.gpus <= 0:
-            return
-        self.leases.keep(frozenset({job.key}))
-        self.leases.await_leave(job)
+        if self.leases is not None and self._scheduling is None and job is not None and job.gpus > 0:
+            self.leases.keep(frozenset({job.key}))
+            self.leases.await_leave(job)
+        return None
 
     def _start_prefetch(self, placed: Placement) -> Prefetch:
         run, config = self._run, self._config
@@ -195,6 +210,8 @@ class Dispatch:
 
     def _changed(self, state: SchedulerState) -> None:
         """The scheduler started something, or something ended."""
+        if self._controller.info is None:
+            return  # nothing needs the cluster: there is no run, and no journal
         self._status(state)
         tiers = self._scheduling.tiers if self._scheduling is not None else None
         if self._prefetch is not None and tiers is not None:

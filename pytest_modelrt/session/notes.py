@@ -30,18 +30,3 @@ def note(
     """
     event = StageEvent(time=rfc3339(utc_now()), kind=kind, case=case, data={"what": what, **data})
     journal_of(config).record(event)
-
-
-def report_not_run(config: pytest.Config, nodeid: str, why: str) -> None:
-    """Publish a skip for a test that no worker will report."""
-    file = nodeid.partition("::")[0]
-    report = pytest.TestReport(
-        nodeid, (file, None, nodeid), {}, "skipped", (file, 0, f"Skipped: not run: {why}"), "setup"
-    )
-    config.hook.pytest_runtest_logreport(report=report)
-
-
-def reason_of(report: pytest.TestReport) -> str:
-    """Why a test that never started was not run, as its report says."""
-    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-    return str(text).removeprefix("Skipped: ")

@@ -77,7 +77,13 @@ def expected(run: Run, *, ahead: bool) -> Expected:
     return Expected(estimate(run.plan.cases, run.campaign, seconds, ahead=ahead), download, frozenset(past))
 
 
-def predict(nodeids: list[str], run: Run, workers: int, capacity: Capacity | None = None) -> Prediction:
+def predict(
+    nodeids: Sequence[str],
+    run: Run,
+    workers: int,
+    capacity: Capacity | None = None,
+    weights: Mapping[str, int] | None = None,
+) -> Prediction:
     """The run as it will go when every estimate holds.
 
     Args:
@@ -85,12 +91,13 @@ def predict(nodeids: list[str], run: Run, workers: int, capacity: Capacity | Non
         run: names plan, settings and history.
         workers: processes that run tests.
         capacity: what the cluster offers; what the campaign says it has when left out.
+        weights: node id -> GPUs, from markers.
     """
     campaign, cases = run.campaign, run.plan.by_id()
     ahead = run.window(workers) > 0
     times = expected(run, ahead=ahead)
     limits = Limits.of(campaign, capacity.total if capacity is not None else None)
-    jobs = without_hopeless(make_jobs(nodeids, cases, times.held, {}, workers), limits)
+    jobs = without_hopeless(make_jobs(nodeids, cases, times.held, weights or {}, workers), limits)
     plan = forecast(jobs, limits, workers, Order(run.settings.order))
     selected = {case.id for nodeid in nodeids if (case := case_of(nodeid, cases))}
     machines = capacity.machines if capacity is not None else _planned(campaign)

@@ -76,7 +76,7 @@ class Controller:
             campaign=CAMPAIGN,
             order=SETTINGS.get("order", "fast"),
             estimates=SETTINGS.get("estimates", {}),
-            on_first_collection=lambda ids: note("collected", len(ids)),
+            on_first_collection=lambda ids, weights: note("collected", len(ids)),
             cleanup=cleanup,
             on_change=self.seen,
         )

@@ -1,0 +1,65 @@
+"""Tests of users that hold GPUs by ``@pytest.mark.gpus(n)``, with and without pytest-xdist, in a run without a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.selftest.plugin.live import Live
+
+HOLDING = """
+import threading
+from pathlib import Path
+import pytest
+from pytest_modelrt.cluster.model import LEASE
+
+def note(text):
+    with Path("ledger").open("a") as file:
+        file.write(text + "\\n")
+
+@pytest.mark.gpus(8)
+@pytest.mark.parametrize("number", range(3))
+def test_big(number, modelrt_cluster):
+    note("take")
+    names = [lease["metadata"]["name"] for lease in modelrt_cluster.list(LEASE, "default")]
+    assert "modelrt-slot-gpu8-0" in names
+    threading.Event().wait(0.1)
+    note("free")
+"""
+UNUSABLE = """
+import pytest
+
+@pytest.mark.gpus("two")
+def test_wrong(): raise AssertionError("must not run")
+
+@pytest.mark.gpus(33)
+def test_too_big(): raise AssertionError("must not run")
+
+def test_plain(): pass
+"""
+both = pytest.mark.parametrize("arguments", [[], ["-n2"]], ids=["alone", "xdist"])
+
+
+@both
+def test_they_hold_a_slot_that_other_runs_respect(campaign: pytest.Pytester, live: Live, arguments: list[str]) -> None:
+    campaign.makepyfile(test_campaign=HOLDING)
+    result = campaign.runpytest_subprocess(f"--modelrt-kubeconfig={live.kubeconfig}", *arguments)
+    result.assert_outcomes(passed=3)
+    assert (Path(campaign.path) / "ledger").read_text().split() == ["take", "free"] * 3
+    assert live.ours() == []
+
+
+@both
+@pytest.mark.parametrize("selected", ["wrong or plain", "wrong or too_big or plain"])
+def test_what_cannot_be_given_is_said_and_does_not_run(
+    campaign: pytest.Pytester, live: Live, arguments: list[str], selected: str
+) -> None:
+    campaign.makepyfile(test_campaign=UNUSABLE)
+    result = campaign.runpytest_subprocess(f"--modelrt-kubeconfig={live.kubeconfig}", "-k", selected, *arguments)
+    result.assert_outcomes(passed=1, errors=selected.count(" or "))
+    result.stdout.fnmatch_lines(
+        ["*test_wrong: the marker takes one whole number, gpus(n); got gpus('two')"], consecutive=False
+    )
+    if "too_big" in selected:
+        result.stdout.fnmatch_lines(["*test_too_big was not run: it can never start: asks for 33 GPUs, and one test may*"])
