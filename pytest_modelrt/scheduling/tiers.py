@@ -94,7 +94,7 @@ class TierScheduling:
             run.gate.on_change(self._wake)
         config.pluginmanager.register(_Starts(self._books))
         for nodeid, text in wrong.items():
-            report_error(config, nodeid, f"{nodeid}: {text}")
+            report_error(config, nodeid, f"not run: {text}")
         for job, reason in self._books.refused:
             self._give_up(job, f"{NEVER}: {reason}")
 
@@ -225,7 +225,7 @@ class TierScheduling:
         return only
 
     def _report(self, test: str, why: str) -> None:
-        report_error(self.config, test, f"{test} was not run: {why}")
+        report_error(self.config, test, f"not run: {why}")
 
     def _ask(self, node: WorkerController, job: Job) -> None:
         """Start a job: at once, or as soon as the desk has granted what other runs use too."""

@@ -108,7 +108,7 @@ class Dispatch:
         """Without xdist: the controller has begun the run, and the tests follow."""
         items: list[pytest.Item] = getattr(session, "items", [])
         asked = gpus_asked(items)
-        self._never = {nodeid: f"{nodeid}: {text}" for nodeid, text in asked.items() if isinstance(text, str)}
+        self._never = {nodeid: f"not run: {text}" for nodeid, text in asked.items() if isinstance(text, str)}
         self._begin([item.nodeid for item in items], asked)
 
     def _begin(self, nodeids: Sequence[str], asked: Mapping[str, int | str]) -> None:
@@ -134,8 +134,8 @@ class Dispatch:
             self.leases.start()
         self._jobs = [span.job for span in prediction.plan.spans]
         for job in prediction.plan.impossible:
-            if job.case is None:  # a case says so itself, with the arithmetic
-                self._never[job.key] = f"{job.key} was not run: {NEVER}: {self._limits.refusal(job.gpus)}"
+            why = f"{NEVER}: {self._limits.refusal(job.gpus)}"
+            self._never |= dict.fromkeys(job.tests, f"not run: {why}")
         if self._run.window(self.workers) and len(self._left) > 1:
             self._prefetch = self._start_prefetch(prediction.placed)
             self._prefetch.waiting(self._jobs)

@@ -110,7 +110,9 @@ LINES = (
 )  # fmt: skip
 """Tried on every line of a log without an exception."""
 
-BARE = re.compile(r"(?:^|[\s\]])(?:[A-Za-z_][\w.]*(?:Error|Exception)|CUDA error|NVRM|Cuda failure)\b.*: ")
+BARE = re.compile(
+    r"(?:^|[\s\]])(?:(?:[A-Za-z_][\w.]*(?:Error|Exception)|CUDA error|NVRM|Cuda failure)\b.*: |CUDA out of memory)"
+)
 """A line that names an exception outside a traceback; worth something only where the process has ended."""
 
 WARMUP_FAILED = re.compile(r"Initialization failed\. warmup error:")

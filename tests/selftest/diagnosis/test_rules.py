@@ -119,6 +119,7 @@ CASES: list[tuple[str, Evidence]] = [
     ("engine-args-invalid", at_service(pod(previous="usage: launch_server.py\nlaunch_server.py: error: unrecognized arguments: --foo"))),
     ("tp-gpu-mismatch", at_service(pod(previous=crash("RuntimeError: CUDA error: invalid device ordinal")))),
     ("cuda-oom", at_service(pod(previous=crash("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB", before="Load weight begin. avail mem=79")))),
+    ("cuda-oom", at_service(pod(previous="server_args=x\nLoad weight begin\n[2026-01-31 12:00:10] CUDA out of memory\n", restarts=1))),
     ("kv-cache-memory", at_service(pod(previous=crash("RuntimeError: Not enough memory. Please try to increase --mem-fraction-static. Current value: 0.5")))),
     ("host-oom", at_service(pod(ended="OOMKilled", exit_code=137, restarts=1))),
     ("crashloop-unclassified", at_service(pod(ended="Error", exit_code=137, restarts=2, previous="server_args=x\nLoad weight begin"))),

@@ -1,4 +1,4 @@
-"""Tests of users that hold GPUs by ``@pytest.mark.gpus(n)``, with and without pytest-xdist, in a run without a model."""
+"""Who asks for GPUs gets them or is told why not, with and without pytest-xdist, in a run with or without a model."""
 
 from __future__ import annotations
 
@@ -58,8 +58,21 @@ def test_what_cannot_be_given_is_said_and_does_not_run(
     campaign.makepyfile(test_campaign=UNUSABLE)
     result = campaign.runpytest_subprocess(f"--modelrt-kubeconfig={live.kubeconfig}", "-k", selected, *arguments)
     result.assert_outcomes(passed=1, errors=selected.count(" or "))
-    result.stdout.fnmatch_lines(
-        ["*test_wrong: the marker takes one whole number, gpus(n); got gpus('two')"], consecutive=False
-    )
+    result.stdout.fnmatch_lines(["not run: the marker takes one whole number, gpus(n); got gpus('two')"])
     if "too_big" in selected:
-        result.stdout.fnmatch_lines(["*test_too_big was not run: it can never start: asks for 33 GPUs, and one test may*"])
+        result.stdout.fnmatch_lines(["not run: it can never start: asks for 33 GPUs, and one*"])
+
+
+@both
+def test_a_case_above_the_budget_is_an_error_and_the_others_run(
+    campaign: pytest.Pytester, live: Live, arguments: list[str]
+) -> None:
+    result = campaign.runpytest_subprocess(
+        f"--modelrt-kubeconfig={live.kubeconfig}",
+        "-k",
+        "Qwen2.5-72B or Qwen3-0.6B",
+        "--modelrt-gpu-budget=2",
+        *arguments,
+    )
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["not run: it can never start: asks for 4 GPUs, and the budget of the run is 2"])

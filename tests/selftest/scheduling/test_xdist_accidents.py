@@ -35,9 +35,7 @@ def test_slot_that_cannot_be_cleaned_is_never_given_away(pytester: pytest.Pytest
 
     assert run.result.parseoutcomes() == {"passed": 2, "failed": 1, "errors": 2}
     assert run.taken().count("v0/m8-2") == run.taken().count("v1/m8-1") == 0
-    run.result.stdout.fnmatch_lines(
-        ["*v1/m8-1* was not run: its slot is held by what could not be removed (v0/m8-0: *stays)*"]
-    )
+    run.result.stdout.fnmatch_lines(["not run: its slot is held by what could not be removed (v0/m8-0: *stays)*"])
     run.result.stdout.fnmatch_lines(["leaks: ['v0/m8-0']"])
 
 
@@ -156,7 +154,7 @@ def test_run_ends_when_no_worker_can_be_used_any_more(pytester: pytest.Pytester,
 
     assert run.result.parseoutcomes()["errors"] == 2
     assert run.result.parseoutcomes()["failed"] == 1
-    run.result.stdout.fnmatch_lines(["*was not run: no worker is left*"])
+    run.result.stdout.fnmatch_lines(["not run: no worker is left*"])
 
 
 def test_workers_that_collect_differently_at_the_start_run_nothing(pytester: pytest.Pytester, play: Start) -> None:
