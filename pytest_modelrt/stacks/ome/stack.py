@@ -71,6 +71,9 @@ class OmeStack:
 
     def apply_model(self) -> Ready:
         """Create the model and wait until the wanted nodes hold it."""
+        if 0 < len(self._nodes) < self._context.nodes_wanted:  # a marker asks for more than the run chose
+            self._nodes = ()
+            self.reset(Stage.MODEL)  # agents do not look at it again when its nodes change
         model = placed(self.files.model, self._nodes)
         if nodes := nodes_of(model):
             self._context.observe("download-nodes", {"nodes": list(nodes)})

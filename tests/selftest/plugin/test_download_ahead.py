@@ -38,3 +38,22 @@ def test_a_download_that_stands_still_is_withdrawn_and_its_case_goes_last(campai
     assert any("stood still" in warning for warning in trace.warnings)
     assert run.verdicts[STUCK].retries == 0, "the first try was made ahead of the case"
     assert not [event for event in trace.observations if event.data.get("what") == "download-nodes"]
+
+
+def test_a_test_that_wants_more_nodes_than_were_chosen_gets_them(campaign: pytest.Pytester) -> None:
+    campaign.makepyfile(
+        test_campaign="""
+        import pytest
+
+        @pytest.mark.modelrt(nodes_wanted=6)
+        def test_model(probe):
+            assert probe().answer
+        """
+    )
+    result = campaign.runpytest_subprocess(
+        "-n1", "-k", "SmolLM-135M or SmolLM-360M", "--modelrt-speed=120", "--modelrt-prefetch=8"
+    )
+    result.assert_outcomes(passed=2)
+    for verdict in read_run(find_run(campaign.path / "pages")).verdicts.values():
+        assert verdict.facts["nodes_ready"] >= 6
+        assert verdict.warnings == ()
