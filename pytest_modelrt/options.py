@@ -6,6 +6,7 @@ library and pytest may be imported here: the table is built in every pytest run 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -70,25 +71,29 @@ class Option:
 
 def positive_int(text: str) -> int:
     """A whole number of at least 1."""
-    number = int(text)
-    if number < 1:
-        raise ValueError("must be at least 1")
-    return number
+    return _whole(text, least=1)
 
 
 def positive_float(text: str) -> float:
     """A number above 0."""
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise ValueError("must be above 0")
-    return number
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    raise ValueError("must be a number above 0")
 
 
 def whole_number(text: str) -> int:
     """A whole number, 0 included."""
-    number = int(text)
-    if number < 0:
-        raise ValueError("must be at least 0")
+    return _whole(text, least=0)
+
+
+def _whole(text: str, *, least: int) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError("must be a whole number") from None
+    if number < least:
+        raise ValueError(f"must be at least {least}")
     return number
 
 
