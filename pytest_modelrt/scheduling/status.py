@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pytest_modelrt.plan.model import Tier
 from pytest_modelrt.scheduling.books import Books, W
 from pytest_modelrt.scheduling.jobs import Job
+from pytest_modelrt.scheduling.limits import Admission
 
 NAMES_SHOWN = 2
 
@@ -21,6 +24,8 @@ class TierState:
     quarantined: tuple[str, ...]
     """Keys that hold a slot because their objects are still being removed, or could not be."""
     waiting: int
+    waits_for: str = ""
+    """What those who wait need, where that is not a slot of the tier in this run."""
 
     @property
     def used(self) -> int:
@@ -45,33 +50,44 @@ class SchedulerState:
 
 def state_of(books: Books[W]) -> SchedulerState:
     """The state of a run."""
-    limits, waiting = books.limits, books.waiting
-    running = books.running
+    limits, running = books.limits, books.running
+    waiting = books.waiting
+    idle = len(books.workers) - len(running)
 
-    def tier_name(job: Job) -> str | None:
-        tier = limits.tier_of(job.gpus)
-        return tier.name if tier else None
-
-    holders = books.admission.holders
-    tiers = tuple(
-        TierState(
+    def state(tier: Tier) -> TierState:
+        of_tier = [job for job in waiting if limits.tier_of(job.gpus) == tier]
+        holders = [holder for holder in books.admission.holders if holder.tier == tier.name]
+        return TierState(
             tier.name,
             tier.limit,
-            tuple(holder.key for holder in holders if holder.tier == tier.name and not holder.quarantined),
-            tuple(holder.key for holder in holders if holder.tier == tier.name and holder.quarantined),
-            sum(tier_name(job) == tier.name for job in waiting),
+            tuple(holder.key for holder in holders if not holder.quarantined),
+            tuple(holder.key for holder in holders if holder.quarantined),
+            len(of_tier),
+            _waits_for(books.admission, tier, of_tier, idle),
         )
-        for tier in sorted(limits.tiers, key=lambda tier: -tier.min_gpus)
-    )
+
     return SchedulerState(
-        tiers,
+        tuple(state(tier) for tier in sorted(limits.tiers, key=lambda tier: -tier.min_gpus)),
         books.admission.gpus_held,
         limits.gpu_budget,
         len(books.workers),
-        len(books.workers) - len(running),
+        idle,
         sum(job.gpus == 0 for job in running.values()),
         sum(job.gpus == 0 for job in waiting),
     )
+
+
+def _waits_for(admission: Admission, tier: Tier, waiting: Sequence[Job], idle: int) -> str:
+    if admission.used(tier.name) >= tier.limit:
+        return ""
+    if admission.free(tier) <= 0:
+        return "for slots that other runs hold"
+    if not idle:
+        return "for a worker"
+    names = admission.others.keys
+    if all(job.key in names for job in waiting):
+        return "for models that other runs test"
+    return "" if any(admission.fits(job.key, job.gpus) for job in waiting) else "for GPUs"
 
 
 def status_line(state: SchedulerState) -> str:
@@ -90,5 +106,5 @@ def _tier_text(tier: TierState) -> str:
     if tier.quarantined:
         details.append("cleaning up " + ", ".join(key.rpartition("/")[2] for key in tier.quarantined))
     if tier.waiting:
-        details.append(f"{tier.waiting} waiting")
+        details.append(f"{tier.waiting} waiting {tier.waits_for}".rstrip())
     return f"{text} {', '.join(details)}" if details else text

@@ -164,7 +164,7 @@ class Dispatch:
         job = next((job for job in self._jobs if item.nodeid in job.tests), None)
         if self.leases is not None and self._scheduling is None and job is not None and job.gpus > 0:
             self.leases.keep(frozenset({job.key}))
-            self.leases.await_leave(job)
+            self.leases.await_leave(job, lambda: self._status.say(f"{job.key} waits for what other runs hold"))
         return None
 
     def _start_prefetch(self, placed: Placement) -> Prefetch:

@@ -126,14 +126,18 @@ class Leases:
 
         self._inbox.put(ask)
 
-    def await_leave(self, job: Job) -> None:
-        """Without a scheduler: block until the job may start."""
+    def await_leave(self, job: Job, refused: Callable[[], None]) -> None:
+        """Without a scheduler: block until the job may start; ``refused`` is called once if that takes a while."""
         answers = SimpleQueue[bool]()
+        self.request(job, answers.put)
+        if answers.get():
+            return
+        refused()
         while True:
+            self._clock.sleep(TICK)
             self.request(job, answers.put)
             if answers.get():
                 return
-            self._clock.sleep(TICK)
 
     def keep(self, keys: frozenset[str]) -> None:
         """Give back what was granted for other keys: with the next tick at the latest, names when the model is gone."""

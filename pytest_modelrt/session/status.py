@@ -33,12 +33,19 @@ class StatusLine:
         waiting = {tier.name: tier.waiting for tier in state.tiers if tier.waiting}
         said = {"line": text, "gpus_held": state.gpus_held, "running": held, "waiting": waiting}
         note(self._config, "schedule", said)
-        if text and self._clock.monotonic() - self._shown >= EVERY:
+        if text and self._on_terminal and self._clock.monotonic() - self._shown >= EVERY:
             self._shown = self._clock.monotonic()
-            self._show(f"modelrt: {state.gpus_held} of {state.gpu_budget} GPUs; {text}")
+            self.say(f"{state.gpus_held} of {state.gpu_budget} GPUs; {text}")
 
-    def _show(self, text: str) -> None:
+    @property
+    def _on_terminal(self) -> bool:
+        """A log of a CI job gets no line a minute."""
         reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
-        if reporter is not None and reporter.isatty and reporter.verbosity >= 0:
+        return reporter is not None and reporter.isatty
+
+    def say(self, text: str) -> None:
+        """A line for people, unless the run is quiet."""
+        reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
+        if reporter is not None and reporter.verbosity >= 0:
             reporter.ensure_newline()
-            reporter.write_line(text)
+            reporter.write_line(f"modelrt: {text}")

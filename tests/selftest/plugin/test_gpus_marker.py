@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from pytest_modelrt.cluster.leases import acquire
+from pytest_modelrt.cluster.model import Ownership
 from tests.selftest.plugin.live import Live
 
 HOLDING = """
@@ -48,6 +52,20 @@ def test_they_hold_a_slot_that_other_runs_respect(campaign: pytest.Pytester, liv
     result.assert_outcomes(passed=3)
     assert (Path(campaign.path) / "ledger").read_text().split() == ["take", "free"] * 3
     assert live.ours() == []
+
+
+def test_whoever_waits_for_another_run_says_so(campaign: pytest.Pytester, live: Live) -> None:
+    campaign.makepyfile(test_campaign=HOLDING)
+    other = live.cluster.for_run("other")
+    held = acquire(other, "modelrt-slot-gpu8-0", Ownership("other", "none", "2099-01-01T00:00:00Z"), seconds=3600)
+    assert held is not None
+    command = [sys.executable, "-m", "pytest", f"--modelrt-kubeconfig={live.kubeconfig}", "-k", "test_big and 0"]
+    with subprocess.Popen(command, cwd=campaign.path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = next(line for line in process.stdout if "waits for" in line)
+        assert said == "modelrt: test_campaign.py::test_big[0] waits for what other runs hold\n"
+        held.release()
+        assert "1 passed" in process.stdout.read()
 
 
 @both

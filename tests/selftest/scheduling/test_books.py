@@ -4,6 +4,7 @@ import threading
 
 from pytest_modelrt.scheduling.books import SENDS, Books
 from pytest_modelrt.scheduling.jobs import Job
+from pytest_modelrt.scheduling.limits import Occupancy
 from pytest_modelrt.scheduling.order import Order
 from pytest_modelrt.scheduling.quarantine import Quarantine
 from pytest_modelrt.scheduling.status import state_of, status_line
@@ -72,6 +73,18 @@ def test_status_line_says_what_each_tier_waits_for() -> None:
     run.begun("t.py::test[a/x0]")
     run.lost(next(worker for worker, found in run.running.items() if found.key == "a/x0"), crashed=True)
     assert status_line(state_of(run)) == "gpu8: 1/1 cleaning up x0, 2 waiting; gpu1: 1/10"
+
+
+def test_status_line_says_why_free_slots_are_not_used() -> None:
+    run = books(*(job(f"a/x{n}", 8) for n in range(2)), *(job(f"b/y{n}") for n in range(4)), workers=3)
+    run.admission.others = Occupancy({"gpu8": 1}, gpus=8, keys=frozenset({"b/y3"}))
+    run.assign()
+    line = "gpu8: 0/1 2 waiting for slots that other runs hold; gpu1: 3/10 1 waiting for a worker"
+    assert status_line(state_of(run)) == line
+    run.add_worker(9)
+    assert status_line(state_of(run)).endswith("1 waiting for models that other runs test")
+    run.admission.others = Occupancy({}, gpus=LIMITS.gpu_budget - 3)
+    assert status_line(state_of(run)) == "gpu8: 0/1 2 waiting for GPUs; gpu1: 3/10 1 waiting for GPUs"
 
 
 def test_cleanup_that_never_ends_has_a_result() -> None:
