@@ -20,6 +20,7 @@ RARE = {
     ("create", "", "pods/portforward"): "servers from 1.35 on check this verb for the same request",
     ("list", "coordination.k8s.io", "leases"): "waiting for another run's lease",
     ("watch", "coordination.k8s.io", "leases"): "waiting for another run's lease",
+    ("get", "", "pods"): "waiting for pods that outlive their service, where that takes a moment",
     ("watch", "", "namespaces"): "waiting until it is gone, where that takes a moment",
     ("watch", "ome.io", "clusterservingruntimes"): "waiting until it is gone, where that takes a moment",
     ("patch", "coordination.k8s.io", "leases"): "a lease is renewed when a run takes longer",
@@ -57,7 +58,7 @@ def restricted(tmp_path: Path) -> Iterator[Path]:
         admin = process.wait_ready()
         kubectl(admin, "apply", "-k", str(RBAC))
         kubectl(admin, "apply", "--dry-run=server", "-f", str(RBAC / "account.yaml"))
-        token = kubectl(admin, "create", "token", "modelrt", "-n", "modelrt").strip()
+        token = kubectl(admin, "create", "token", "modelrt", "-n", "modelrt", "--duration=24h").strip()  # cluster hours
         config: dict[str, Any] = yaml.safe_load(admin.read_text())
         for user in config["users"]:
             user["user"] = {"token": token}
