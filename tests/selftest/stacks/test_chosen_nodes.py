@@ -31,13 +31,13 @@ def test_what_fails_on_chosen_nodes_goes_to_all(context: OnScript, tmp_path: Pat
     campaign, told = load_campaign(CONFIG), list[str]()
     request = StackRequest(
         made.case, made.cluster, campaign, CONFIG, tmp_path, made.owner, lambda what, data: told.append(what),
-        nodes=("gpu-node-01", "gpu-node-02"),
+        nodes=("gpu-node-01", "gpu-node-02", "gpu-node-03"),
     )  # fmt: skip
     stack = OmeStack(request)
     stack.apply_model()
     assert stack.mend("crashloop-weights") == ()
     (change,) = stack.mend("disk-full")
-    assert "gpu-node-01, gpu-node-02" in change
+    assert "gpu-node-01, gpu-node-02, gpu-node-03" in change
     stack.apply_model()
     assert stack.mend("disk-full") == ()
     assert [affinity is not None for affinity in applied] == [True, False]
