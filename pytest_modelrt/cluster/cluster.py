@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,6 +66,7 @@ class Cluster:
         self.info = info
         self.clock: Clock = api.clock
         self.run_id = run_id
+        self._gpus: tuple[float, dict[str, int] | None] = (0.0, None)
 
     @classmethod
     def connect(
@@ -320,13 +322,19 @@ class Cluster:
         """All nodes."""
         return self.list(NODE)
 
-    def allocatable_gpus(self) -> dict[str, int]:
-        """GPUs per ready, schedulable node."""
-        return {
-            node["metadata"]["name"]: int((node.get("status", {}).get("allocatable") or {}).get("nvidia.com/gpu", 0))
-            for node in self.nodes()
-            if _takes_pods(node)
-        }
+    def allocatable_gpus(self, max_age: float = 0.0) -> dict[str, int]:
+        """GPUs per ready, schedulable node; what was read at most ``max_age`` real seconds ago will do."""
+        read, gpus = self._gpus
+        if gpus is None or time.monotonic() - read > max_age:
+            gpus = {
+                node["metadata"]["name"]: int(
+                    (node.get("status", {}).get("allocatable") or {}).get("nvidia.com/gpu", 0)
+                )
+                for node in self.nodes()
+                if _takes_pods(node)
+            }
+            self._gpus = time.monotonic(), gpus
+        return dict(gpus)
 
     def service_account_token(
         self, namespace: str, name: str, *, audiences: Sequence[str] = (), seconds: int = 3600

@@ -22,22 +22,31 @@ def check_before_touching(context: Context, files: CaseFiles, campaign: Campaign
         StackFailure: ``gpu-budget-exceeded`` with the arithmetic, or ``leftover-conflict`` with names and ages.
         ClusterError: the platform's kinds are not served, or the API refuses us.
     """
-    case = context.case
     context.cluster.get(context.names.model)  # a cluster without the platform refuses
-    hardware = _hardware(context, campaign.hardware)
+    check_arithmetic(context, campaign)
+    _names_free(context)
+    return Ready(facts={"files": files.shown}, warnings=files.warnings)
+
+
+def check_arithmetic(context: Context, campaign: Campaign, max_age: float = 0.0) -> None:
+    """Whether the case fits the cluster and the limits; ``max_age``: real seconds for which known nodes will do.
+
+    Raises:
+        StackFailure: ``gpu-budget-exceeded`` with the arithmetic.
+        ClusterError: the API refuses us.
+    """
+    case, hardware = context.case, _hardware(context, campaign.hardware, max_age)
     # Nobody can wait for more nodes than there are.
     context.nodes_wanted = max(case.serving.nodes, min(context.nodes_wanted, hardware.nodes))
     why = weights_fit(case, hardware)
     why = why or Limits.of(campaign).refusal(max(case.gpus, case.serving.tensor_parallel))
     if why is not None:
         raise StackFailure(Stage.PREFLIGHT, "arithmetic", why, cause="gpu-budget-exceeded")
-    _names_free(context)
-    return Ready(facts={"files": files.shown}, warnings=files.warnings)
 
 
-def _hardware(context: Context, planned: Hardware) -> Hardware:
+def _hardware(context: Context, planned: Hardware, max_age: float) -> Hardware:
     """What the cluster's nodes say; what the campaign says where they cannot be read or have no GPUs."""
-    gpus = [count for count in context.cluster.allocatable_gpus().values() if count > 0]
+    gpus = [count for count in context.cluster.allocatable_gpus(max_age).values() if count > 0]
     if not gpus:
         return planned
     return replace(planned, nodes=len(gpus), gpus_per_node=max(gpus))

@@ -17,7 +17,7 @@ from pytest_modelrt.stacks.ome.files import CaseFiles, read_files
 from pytest_modelrt.stacks.ome.model_wait import ModelWait, longest_silence
 from pytest_modelrt.stacks.ome.names import ENGINE, ENGINE_CONTAINER, ROUTER, Names
 from pytest_modelrt.stacks.ome.node_entries import read_entries
-from pytest_modelrt.stacks.ome.preflight import check_before_touching
+from pytest_modelrt.stacks.ome.preflight import check_arithmetic, check_before_touching
 from pytest_modelrt.stacks.ome.repair import admit_gated, fit_runtime
 from pytest_modelrt.stacks.ome.service_wait import ServiceWait
 from pytest_modelrt.stacks.protocol import Endpoint, Progress, Ready, StackFailure, StackRequest
@@ -25,6 +25,8 @@ from pytest_modelrt.stacks.protocol import Endpoint, Progress, Ready, StackFailu
 RESETTLE_SECONDS = 60.0
 """Cluster seconds between the end of a model and its re-creation: every agent still gets a second delete task, keyed by
 name, and a model created in between can lose its entry to it (facts: OME 2.9)."""
+NODES_AGE = 60.0
+"""Real seconds for which the nodes need not be read anew for the next download ahead."""
 
 OF_NODES = frozenset({"disk-full", "download-corrupt", "download-failed", "download-partial-nodes", "download-queued",
                       "download-stuck"})  # fmt: skip
@@ -84,9 +86,10 @@ class OmeStack:
         return replace(ready, facts={**ready.facts, "download_nodes": list(nodes)}) if nodes else ready
 
     def request_model(self) -> None:
-        """Check, then create the model without waiting: its case will find it as its own."""
-        self.preflight()
-        self._apply(placed(self.files.model, self._nodes))
+        """Create the model without waiting, if the case fits: it will find the model as its own, and check the rest."""
+        files = self.files
+        check_arithmetic(self._context, self._request.campaign, max_age=NODES_AGE)
+        self._apply(placed(files.model, self._nodes))
 
     def model_complete(self, model: Object) -> bool:
         """Whether the wanted nodes hold the model."""

@@ -244,10 +244,15 @@ def test_gpus_of_nodes_that_take_pods(connect: Connect) -> None:
         state = {"conditions": [{"type": "Ready", "status": ready}], "allocatable": {"nvidia.com/gpu": "8"}}
         return {"metadata": {"name": name}, "spec": spec, "status": state}
 
-    cluster, _ = connect(
+    cluster, api = connect(
         lambda _: listing(node("a", "True"), node("lost", "Unknown"), node("cordoned", "True", unschedulable=True))
     )
     assert cluster.allocatable_gpus() == {"a": 8}
+    asked = len(api.asked)
+    assert cluster.allocatable_gpus(max_age=3600) == {"a": 8}
+    assert len(api.asked) == asked, "what was read a moment ago will do"
+    assert cluster.allocatable_gpus() == {"a": 8}
+    assert len(api.asked) == asked + 1
 
 
 def test_permission_review(connect: Connect) -> None:
