@@ -112,13 +112,13 @@ def make_jobs(
     return sorted(jobs, key=lambda job: place[job.tests[0]])
 
 
-def without_hopeless(jobs: Iterable[Job], limits: Limits) -> list[Job]:
+def without_hopeless(jobs: Iterable[Job], limits: Limits, cases: Mapping[str, Case]) -> list[Job]:
     """The jobs, those of cases larger than the whole cluster with nothing to hold: their preflight says the arithmetic,
-    and deploys nothing."""
+    and deploys nothing. It does not know of a marker that asks for more than the plan."""
     offered = limits.offered
     return [
         replace(job, gpus=0, seconds=PLAIN_SECONDS)
-        if offered is not None and job.case is not None and job.gpus > offered
+        if offered is not None and job.case is not None and cases[job.case].gpus > offered
         else job
         for job in jobs
     ]

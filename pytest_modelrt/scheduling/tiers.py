@@ -81,7 +81,7 @@ class TierScheduling:
         asked = {nodeid: gpus for nodeid, gpus in weights.items() if isinstance(gpus, int)}
         wrong = {nodeid: text for nodeid, text in weights.items() if isinstance(text, str)}
         usable = [nodeid for nodeid in self._collection if nodeid not in wrong]
-        jobs = without_hopeless(make_jobs(usable, run.cases, run.estimates, asked, workers), run.limits)
+        jobs = without_hopeless(make_jobs(usable, run.cases, run.estimates, asked, workers), run.limits, run.cases)
         self._books: Books[WorkerController] = Books(run.limits, run.order, jobs, run.wait)
         self._announced: dict[WorkerController, list[str]] = {}
         self._unusable: set[WorkerController] = set()

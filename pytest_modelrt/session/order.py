@@ -97,7 +97,7 @@ def predict(
     ahead = run.window(workers) > 0
     times = expected(run, ahead=ahead)
     limits = Limits.of(campaign, capacity.total if capacity is not None else None)
-    jobs = without_hopeless(make_jobs(nodeids, cases, times.held, weights or {}, workers), limits)
+    jobs = without_hopeless(make_jobs(nodeids, cases, times.held, weights or {}, workers), limits, cases)
     plan = forecast(jobs, limits, workers, Order(run.settings.order))
     selected = {case.id for nodeid in nodeids if (case := case_of(nodeid, cases))}
     machines = capacity.machines if capacity is not None else _planned(campaign)

@@ -13,7 +13,7 @@ from pytest_modelrt.scheduling.jobs import without_hopeless
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.scheduling.placement import Machine
 from pytest_modelrt.session.capacity import Capacity, free_gpus
-from tests.selftest.scheduling.build import CAMPAIGN, job
+from tests.selftest.scheduling.build import CAMPAIGN, case, job
 
 
 def node(name: str, *taints: str) -> dict[str, Any]:
@@ -59,8 +59,11 @@ def test_the_smaller_of_campaign_and_cluster_is_the_budget() -> None:
 
 
 def test_a_case_larger_than_the_cluster_holds_nothing_while_its_preflight_speaks() -> None:
-    large, fitting = without_hopeless([job("a/large", 32), job("a/fits", 16)], Limits.of(CAMPAIGN, 16))
+    cases = {made.id: made for made in (case("a", "large", 32), case("a", "fits", 16), case("a", "marked", 1))}
+    jobs = [job("a/large", 32), job("a/fits", 16), job("a/marked", 32)]
+    large, fitting, marked = without_hopeless(jobs, Limits.of(CAMPAIGN, 16), cases)
     assert (large.gpus, fitting.gpus) == (0, 16)
+    assert marked.gpus == 32, "its preflight knows the plan's number only: the scheduler refuses it"
 
 
 def test_a_cluster_that_has_enough_is_said_without_a_warning() -> None:
