@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pytest_modelrt.cluster.leases import acquire
+from pytest_modelrt.cluster.leases import HeldLease, acquire
 from pytest_modelrt.cluster.model import Ownership
-from tests.selftest.plugin.live import Live
+from tests.selftest.plugin.live import REAL_SECONDS, Live
 
 HOLDING = """
 import threading
@@ -54,18 +56,28 @@ def test_they_hold_a_slot_that_other_runs_respect(campaign: pytest.Pytester, liv
     assert live.ours() == []
 
 
-def test_whoever_waits_for_another_run_says_so(campaign: pytest.Pytester, live: Live) -> None:
-    campaign.makepyfile(test_campaign=HOLDING)
+@pytest.fixture
+def held(live: Live) -> Iterator[HeldLease]:
+    """The one slot of the largest tier, in the hands of another run."""
     other = live.cluster.for_run("other")
-    held = acquire(other, "modelrt-slot-gpu8-0", Ownership("other", "none", "2099-01-01T00:00:00Z"), seconds=3600)
-    assert held is not None
+    lease = acquire(other, "modelrt-slot-gpu8-0", Ownership("other", "none", "2099-01-01T00:00:00Z"), seconds=3600)
+    assert lease is not None
+    yield lease
+    lease.release()
+
+
+def test_whoever_waits_for_another_run_says_so(campaign: pytest.Pytester, live: Live, held: HeldLease) -> None:
+    campaign.makepyfile(test_campaign=HOLDING)
     command = [sys.executable, "-m", "pytest", f"--modelrt-kubeconfig={live.kubeconfig}", "-k", "test_big and 0"]
     with subprocess.Popen(command, cwd=campaign.path, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = next(line for line in process.stdout if "waits for" in line)
+        patience = threading.Timer(REAL_SECONDS, process.kill)
+        patience.start()
+        said = next((line for line in process.stdout if "waits for" in line), "nothing")
         assert said == "modelrt: test_campaign.py::test_big[0] waits for what other runs hold\n"
         held.release()
         assert "1 passed" in process.stdout.read()
+        patience.cancel()
 
 
 @both

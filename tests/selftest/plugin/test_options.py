@@ -86,7 +86,6 @@ def test_a_kubeconfig_in_the_home_directory_is_not_used(
         (["--modelrt-gpu-budget=0"], "*--modelrt-gpu-budget: '0' cannot be used: must be at least 1"),
         (["--modelrt-prefetch=two"], "*--modelrt-prefetch: 'two' cannot be used: must be a whole number"),
         (["--modelrt-speed=fast"], "*--modelrt-speed: 'fast' cannot be used: must be a number above 0"),
-        (["--modelrt-speed=fast"], "*--modelrt-speed: 'fast' cannot be used*"),
         (["--modelrt-tier=gpu1"], "*--modelrt-tier: 'gpu1' cannot be used: must look like NAME=LIMIT*"),
         (["--modelrt-tier=huge=3"], "*--modelrt-tier: no tier huge in campaign.yaml; there are: gpu1, *"),
         (["--modelrt-run-id=a/b"], "*--modelrt-run-id: 'a/b' cannot be used*"),

@@ -16,6 +16,7 @@ from pytest_modelrt.cluster.leases import acquire
 from pytest_modelrt.cluster.model import CASE, CLUSTER_SERVING_RUNTIME, LEASE, ClusterTarget, Object, Ownership, Ref
 from pytest_modelrt.cluster.ownership import stamp
 from pytest_modelrt.plan.load import load_campaign, load_plan
+from pytest_modelrt.plan.model import Case
 from pytest_modelrt.scheduling.jobs import Job
 from pytest_modelrt.scheduling.limits import Limits
 from pytest_modelrt.session.leases import Leases
@@ -68,6 +69,16 @@ def comes_to(desk: Leases, wanted: Job) -> bool:
     return False
 
 
+def comes_to_hold(desk: Leases, cluster: Cluster, case: Case, seconds: float = REAL_SECONDS) -> bool:
+    """Whether the name of a case is given sooner or later."""
+    deadline = Deadline(ScaledClock(), seconds)
+    while not deadline.expired:
+        if desk.hold_name(cluster, case):
+            return True
+        deadline.clock.sleep(0.2)
+    return False
+
+
 def test_one_run_at_a_time_has_a_slot(open_desk: Open, live: Live) -> None:
     one, two = open_desk("one"), open_desk("two")
     assert asks(one, job(0))
@@ -115,10 +126,7 @@ def test_a_name_taken_while_the_desk_tidies_up_is_still_looked_after(open_desk: 
     assert not two.hold_name(other, small)
     one.name_begun(small.id)
     one.keep(frozenset())
-    deadline = Deadline(ScaledClock(), REAL_SECONDS)
-    while not two.hold_name(other, small):
-        assert not deadline.expired, "one forgot that it holds the name, and would never renew it"
-        deadline.clock.sleep(0.2)
+    assert comes_to_hold(two, other, small), "one forgot that it holds the name, and would never renew it"
     two.close()
     one.close()
     live.await_nothing_of_ours()
@@ -144,10 +152,8 @@ def test_a_name_is_held_when_a_download_and_the_scheduler_take_it_at_once(open_d
     assert answers.get(timeout=REAL_SECONDS)
     one.keep(frozenset())
     other = Cluster.connect(ClusterTarget(kubeconfig=live.kubeconfig), run_id="two")
-    deadline = Deadline(ScaledClock(), 0.75 * SECONDS)
-    while not two.hold_name(other, small):
-        assert not deadline.expired, "one forgot that it holds the name, which has to lapse now"
-        deadline.clock.sleep(0.2)
+    before_it_lapses = 0.75 * SECONDS
+    assert comes_to_hold(two, other, small, before_it_lapses), "one forgot that it holds the name"
     two.close()
     one.close()
     live.await_nothing_of_ours()
